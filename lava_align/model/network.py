@@ -1,0 +1,324 @@
+"""What the user means: a spiking network in SI units and floats, with no backend type in it.
+
+Membrane potential and synaptic current share one dimensionless unit (the papers put the threshold
+at 1); times are seconds, rates hertz. Matrices are ``(n_post, n_pre)``. A network is complete:
+two equal networks compile to two equal programs.
+
+The neuron is the current-based leaky integrate-and-fire neuron,
+
+.. math::
+
+    \\tau_m \\dot v = -v + I + b, \\qquad
+    I(t) = \\sum_f w\\, \\kappa(t - t_f), \\qquad
+    \\kappa(s) = \\frac{\\tau_d}{\\tau_d - \\tau_r}\\left(e^{-s/\\tau_d} - e^{-s/\\tau_r}\\right),
+
+which tends to the single exponential :math:`e^{-s/\\tau_d}` as :math:`\\tau_r \\to 0` and keeps its
+area :math:`\\tau_d` for every :math:`\\tau_r < \\tau_d`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lava_align.errors import InvalidInputError, Problem
+from lava_align.model.stimuli import Drive
+from lava_align.recording import Spikes
+from lava_align.values import ArrayValue, frozen_array
+
+
+@dataclass(frozen=True, kw_only=True)
+class LIF:
+    """Current-based leaky integrate-and-fire neuron.
+
+    Parameters
+    ----------
+    tau_m : float
+        Membrane time constant, seconds, > 0.
+    tau_syn : float
+        Decay of the synaptic current, seconds, > 0.
+    tau_rise : float
+        Rise of the synaptic current, seconds, 0 <= tau_rise < tau_syn; 0 is a single exponential.
+    threshold, reset, bias : float
+        Threshold (> reset), reset value and constant drive, in units of the membrane potential.
+    refractory : float
+        Time after a spike during which the membrane stays at ``reset``, seconds, >= 0.
+    """
+
+    tau_m: float
+    tau_syn: float
+    tau_rise: float = 0.0
+    threshold: float = 1.0
+    reset: float = 0.0
+    bias: float = 0.0
+    refractory: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """``size`` neurons of one kind."""
+
+    name: str
+    size: int
+    neuron: LIF
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plasticity:
+    """A weight-alignment rule on a feedback projection.
+
+    Parameters
+    ----------
+    rule : str
+        Name in the rule registry (``lava-align rules``).
+    mirrors : str
+        Name of the forward projection whose transpose the feedback weights come to mirror.
+    parameters : mapping
+        Overrides of the rule's defaults, in SI units.
+    variant : str or None
+        On-chip form to use; None takes the rule's default.
+    """
+
+    rule: str
+    mirrors: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    variant: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Projection(ArrayValue):
+    """All-to-all synapses from ``pre`` to ``post``.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n_post, n_pre), float
+        Jump of the postsynaptic current per presynaptic spike.
+    plasticity : Plasticity or None
+        None keeps the weights fixed.
+    acts : bool
+        False: the synapses learn and are read out, but drive nobody. This is the alignment phase
+        of the papers, in which feedback reaches a compartment that does not spike.
+    """
+
+    name: str
+    pre: str
+    post: str
+    weights: np.ndarray[Any, Any]
+    plasticity: Plasticity | None = None
+    acts: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", frozen_array(self.weights, np.float64))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stimulus(ArrayValue):
+    """External spikes, one train per neuron of ``population``, each of strength ``weight``."""
+
+    name: str
+    population: str
+    weight: float
+    drive: Drive
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Network(ArrayValue):
+    """Populations, projections and stimuli on one time grid.
+
+    Parameters
+    ----------
+    dt : float
+        Time step, seconds.
+    duration : float
+        Simulated time, seconds; rounded to whole steps.
+
+    Raises
+    ------
+    InvalidInputError
+        With every inconsistency at once.
+    """
+
+    dt: float
+    duration: float
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...] = ()
+    stimuli: tuple[Stimulus, ...] = ()
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise InvalidInputError(problems)
+
+    @property
+    def n_steps(self) -> int:
+        """Number of time steps."""
+        return round(self.duration / self.dt)
+
+    def population(self, name: str) -> Population:
+        """Return the population called ``name``."""
+        return next(p for p in self.populations if p.name == name)
+
+    def projection(self, name: str) -> Projection:
+        """Return the projection called ``name``."""
+        return next(p for p in self.projections if p.name == name)
+
+    def plastic(self) -> tuple[Projection, ...]:
+        """Projections that learn."""
+        return tuple(p for p in self.projections if p.plasticity is not None)
+
+    def into(self, population: str) -> tuple[Projection, ...]:
+        """Projections that drive ``population``."""
+        return tuple(p for p in self.projections if p.post == population and p.acts)
+
+
+def _problems(network: Network) -> Iterator[Problem]:
+    if not (math.isfinite(network.dt) and network.dt > 0):
+        yield Problem("dt", f"{network.dt} s", "a positive, finite time step")
+        return
+    if not (math.isfinite(network.duration) and network.duration > 0):
+        yield Problem("duration", f"{network.duration} s", "a positive, finite time")
+        return
+    if network.n_steps < 1:
+        yield Problem(
+            "duration", f"{network.duration} s is shorter than dt {network.dt} s", "use >= one step"
+        )
+    if not network.populations:
+        yield Problem("populations", "none", "a network needs at least one population")
+    yield from _duplicate_names(network)
+    for population in network.populations:
+        yield from _population_problems(population, network.dt)
+    sizes = {p.name: p.size for p in network.populations}
+    shapes = {p.name: p.weights.shape for p in network.projections}
+    for projection in network.projections:
+        yield from _projection_problems(projection, sizes)
+        yield from _plasticity_problems(projection, shapes, network)
+    for stimulus in network.stimuli:
+        yield from _stimulus_problems(stimulus, sizes, network)
+
+
+def _duplicate_names(network: Network) -> Iterator[Problem]:
+    seen: set[str] = set()
+    groups = (
+        ("populations", network.populations),
+        ("projections", network.projections),
+        ("stimuli", network.stimuli),
+    )
+    for kind, items in groups:
+        for item in items:
+            if item.name in seen:
+                yield Problem(f"{kind}.{item.name}", "name used twice", "names must be unique")
+            if not item.name.isidentifier():
+                yield Problem(
+                    f"{kind}.{item.name}", "not a name", "use letters, digits and underscores"
+                )
+            seen.add(item.name)
+
+
+def _population_problems(population: Population, dt: float) -> Iterator[Problem]:
+    where = f"populations.{population.name}"
+    neuron = population.neuron
+    if population.size < 1:
+        yield Problem(f"{where}.size", str(population.size), "at least 1 neuron")
+    for key in ("tau_m", "tau_syn"):
+        value = getattr(neuron, key)
+        if not (math.isfinite(value) and value > 0):
+            yield Problem(f"{where}.{key}", f"{value} s", "a positive, finite time")
+    for key in ("tau_rise", "refractory"):
+        value = getattr(neuron, key)
+        if not (math.isfinite(value) and value >= 0):
+            yield Problem(f"{where}.{key}", f"{value} s", "a finite time >= 0")
+    if neuron.tau_rise >= neuron.tau_syn > 0:
+        yield Problem(
+            f"{where}.tau_rise", f"{neuron.tau_rise} s", f"below tau_syn ({neuron.tau_syn} s)"
+        )
+    for key in ("threshold", "reset", "bias"):
+        if not math.isfinite(getattr(neuron, key)):
+            yield Problem(f"{where}.{key}", str(getattr(neuron, key)), "a finite number")
+    if neuron.threshold <= neuron.reset:
+        yield Problem(
+            f"{where}.threshold", str(neuron.threshold), f"above reset ({neuron.reset})"
+        )
+    if neuron.refractory and neuron.refractory < dt:
+        yield Problem(f"{where}.refractory", f"{neuron.refractory} s", f"0 or >= dt ({dt} s)")
+
+
+def _projection_problems(projection: Projection, sizes: Mapping[str, int]) -> Iterator[Problem]:
+    where = f"projections.{projection.name}"
+    known = ", ".join(sizes) or "none"
+    missing = False
+    for end in ("pre", "post"):
+        name = getattr(projection, end)
+        if name not in sizes:
+            missing = True
+            yield Problem(f"{where}.{end}", f"no population '{name}'", f"one of: {known}")
+    if not np.isfinite(projection.weights).all():
+        yield Problem(f"{where}.weights", "NaN or infinite entries", "finite numbers")
+    if missing:
+        return
+    expected = (sizes[projection.post], sizes[projection.pre])
+    if projection.weights.shape != expected:
+        yield Problem(
+            f"{where}.weights", f"shape {projection.weights.shape}", f"(n_post, n_pre) = {expected}"
+        )
+
+
+def _plasticity_problems(
+    projection: Projection, shapes: Mapping[str, tuple[int, ...]], network: Network
+) -> Iterator[Problem]:
+    if projection.plasticity is None:
+        return
+    where = f"projections.{projection.name}.mirrors"
+    mirrors = projection.plasticity.mirrors
+    if mirrors not in shapes:
+        yield Problem(where, f"no projection '{mirrors}'", f"one of: {', '.join(shapes)}")
+        return
+    forward = network.projection(mirrors)
+    if (forward.pre, forward.post) != (projection.post, projection.pre):
+        yield Problem(
+            where,
+            f"'{mirrors}' runs {forward.pre} -> {forward.post}",
+            f"a projection {projection.post} -> {projection.pre}, the opposite direction",
+        )
+
+
+def _stimulus_problems(
+    stimulus: Stimulus, sizes: Mapping[str, int], network: Network
+) -> Iterator[Problem]:
+    where = f"stimuli.{stimulus.name}"
+    if not math.isfinite(stimulus.weight):
+        yield Problem(f"{where}.weight", str(stimulus.weight), "a finite number")
+    if stimulus.population not in sizes:
+        yield Problem(
+            f"{where}.population",
+            f"no population '{stimulus.population}'",
+            f"one of: {', '.join(sizes) or 'none'}",
+        )
+        return
+    yield from stimulus.drive.problems(where, sizes[stimulus.population], network.dt)
+
+
+def draw_stimuli(network: Network, seed: int) -> dict[str, Spikes]:
+    """Draw the spikes of every stimulus.
+
+    Each stimulus has its own random stream, derived from ``seed`` and its place in the network,
+    so adding one at the end leaves the others as they were.
+
+    Returns
+    -------
+    dict
+        Stimulus name to spikes on the network's grid; deterministic for a seed.
+    """
+    streams = np.random.SeedSequence(seed).spawn(len(network.stimuli))
+    return {
+        stimulus.name: stimulus.drive.draw(
+            network.population(stimulus.population).size,
+            network.n_steps,
+            network.dt,
+            np.random.default_rng(stream),
+        )
+        for stimulus, stream in zip(network.stimuli, streams, strict=True)
+    }

@@ -1,0 +1,69 @@
+"""Frozen dataclasses that hold arrays: read-only contents, equality by value, a content digest.
+
+Plain ``dataclass`` equality fails on arrays (``==`` gives an array), and a frozen dataclass does
+not freeze the arrays it holds. Both are mended here once for the network, the program and the
+recording.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+
+def frozen_array(value: Any, dtype: Any) -> np.ndarray[Any, Any]:
+    """Return a contiguous, read-only copy of ``value`` with the given dtype."""
+    array = np.array(value, dtype=dtype, order="C")
+    array.setflags(write=False)
+    return array
+
+
+def _update(digest: Any, value: Any) -> None:
+    """Feed ``value`` to ``digest`` so that different values give different byte streams."""
+    if isinstance(value, np.ndarray):
+        digest.update(f"array:{value.dtype.str}:{value.shape}:".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    elif is_dataclass(value) and not isinstance(value, type):
+        digest.update(f"{type(value).__name__}(".encode())
+        for field in fields(value):
+            digest.update(f"{field.name}=".encode())
+            _update(digest, getattr(value, field.name))
+        digest.update(b")")
+    elif isinstance(value, Mapping):
+        digest.update(f"map:{len(value)}:".encode())
+        for key in sorted(value):
+            digest.update(f"{key!r}:".encode())
+            _update(digest, value[key])
+    elif isinstance(value, tuple | list):
+        digest.update(f"seq:{len(value)}:".encode())
+        for item in value:
+            _update(digest, item)
+    else:
+        digest.update(f"{type(value).__name__}:{value!r};".encode())
+
+
+def content_digest(value: Any) -> str:
+    """SHA-256 (hex) of a value built from dataclasses, arrays, mappings, tuples and scalars."""
+    digest = hashlib.sha256()
+    _update(digest, value)
+    return digest.hexdigest()
+
+
+class ArrayValue:
+    """Mixin for ``@dataclass(frozen=True, eq=False)`` classes with array fields."""
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the content; equal values have equal digests."""
+        return content_digest(self)
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return self.digest() == other.digest()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(self.digest())

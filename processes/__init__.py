@@ -1,0 +1,1 @@
+"""Lava Processes and ProcessModels, one sub-package per Process."""
