@@ -1,1 +1,1 @@
-"""Placeholder docstring, replaced with the sub-package."""
+"""Numbers that describe a run: weight alignment and spike-train statistics."""
