@@ -1,1 +1,24 @@
-"""Placeholder docstring, replaced with the sub-package."""
+"""The published alignment rules, one file each, and their registry."""
+
+from lava_align.rules.base import (
+    AlignmentRule,
+    LoweredRule,
+    Needs,
+    OnChipForm,
+    Parameter,
+    Quantity,
+    Sample,
+)
+from lava_align.rules.registry import get_rule, rules
+
+__all__ = [
+    "AlignmentRule",
+    "LoweredRule",
+    "Needs",
+    "OnChipForm",
+    "Parameter",
+    "Quantity",
+    "Sample",
+    "get_rule",
+    "rules",
+]
