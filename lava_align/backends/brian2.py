@@ -1,0 +1,165 @@
+"""The reference: the network as the papers' equations say, in floats, with Brian2.
+
+Nothing here is derived from a compiled program, so that a mistake in either shows as a
+disagreement. Linear equations are integrated exactly. Within a step of the reference, in this
+order: membrane, current and traces move on; thresholds; spikes are transmitted; resets and traces
+take the spikes; rules learn. A spike of step ``n`` can therefore make its target spike in step
+``n + 1`` at the earliest, and learning sees the spikes of its own step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lava_align.backends.brian2_checks import request_problems
+from lava_align.backends.brian2_network import build
+from lava_align.backends.brian2_runtime import Codegen, ProgressCallback, simulator
+from lava_align.backends.brian2_snapshots import Snapshots
+from lava_align.errors import InvalidInputError
+from lava_align.model.network import Network, draw_stimuli
+from lava_align.recording import Recording, Series, Spikes
+
+Array = np.ndarray[Any, Any]
+
+NAME = "brian2"
+
+
+def run_reference(
+    network: Network,
+    seeds: Sequence[int],
+    *,
+    inputs: Sequence[Mapping[str, Spikes]] | None = None,
+    dt: float | None = None,
+    weight_steps: Sequence[int] = (),
+    codegen: Codegen = "numpy",
+    progress: ProgressCallback | None = None,
+) -> list[Recording]:
+    """Simulate the network once per seed, all seeds side by side in one Brian2 network.
+
+    Batching does not change results: a replicate comes out the same alone and among others.
+
+    Parameters
+    ----------
+    network : Network
+    seeds : sequence of int
+        One replicate each, >= 0. A seed draws the stimuli; nothing else is random.
+    inputs : sequence of mappings, optional
+        For each replicate the spikes of every stimulus on the network's grid, such as those that
+        another simulator was driven with. None draws them with
+        :func:`~lava_align.model.network.draw_stimuli`.
+    dt : float, optional
+        Step of the reference, seconds: the network's ``dt`` (the default) or a whole fraction of
+        it. Stimuli stay on the network's grid.
+    weight_steps : sequence of int
+        Steps of the network after which plastic weights are kept, 0..n_steps; 0 is the start.
+    codegen : {"numpy", "cython", "cpp_standalone"}
+        How Brian2 executes the equations. ``cpp_standalone`` compiles a program (tens of seconds)
+        in a private temporary folder, and pays off for long runs.
+    progress : callable, optional
+        Called about once a second with (steps done, steps in all); at start and end only for
+        ``cpp_standalone``.
+
+    Returns
+    -------
+    list of Recording
+        In the order of ``seeds``, on the network's grid: a spike at time t belongs to step
+        ``floor(t / network.dt)``. If ``dt`` is finer and a neuron spikes twice in one step of the
+        network, the first is kept and ``provenance["merged_spikes"]`` counts the other.
+
+    Raises
+    ------
+    InvalidInputError
+        For arguments out of range, with all of them at once.
+    MissingDependencyError
+        If Brian2 is not installed.
+    BackendError
+        If Brian2 fails; the cause is attached.
+
+    Notes
+    -----
+    Brian2's device and preferences are changed for the time of the call and restored after it.
+    They are global, so call this from one thread at a time; processes do not disturb each other.
+    """
+    step = network.dt if dt is None else dt
+    problems = list(
+        request_problems(
+            network,
+            seeds,
+            inputs=inputs,
+            dt=step,
+            weight_steps=weight_steps,
+            codegen=codegen,
+        )
+    )
+    if problems:
+        raise InvalidInputError(problems)
+    if not seeds:
+        return []
+    driven = [draw_stimuli(network, seed) for seed in seeds] if inputs is None else inputs
+    divisions = round(network.dt / step)
+    with simulator(codegen) as guest:
+        model = build(guest.brian2, network, driven, divisions)
+        snapshots = Snapshots(
+            guest, model, network, weight_steps, n_replicates=len(seeds), divisions=divisions
+        )
+        objects = guest.brian2.Network(*model.objects, *snapshots.objects)
+        guest.run(objects, network.n_steps * network.dt, network.n_steps, progress)
+        weights = snapshots.collect()
+        events = {name: _events(monitor, step) for name, monitor in model.monitors.items()}
+        version = guest.brian2.__version__
+    provenance = {
+        "brian2": version,
+        "codegen": codegen,
+        "reference_dt": network.dt / divisions,
+        "inputs": "drawn" if inputs is None else "given",
+    }
+    recordings = []
+    for index, seed in enumerate(seeds):
+        spikes, merged = _spikes_of(index, network, events, divisions)
+        recordings.append(
+            Recording(
+                backend=NAME,
+                dt=network.dt,
+                n_steps=network.n_steps,
+                spikes=spikes,
+                weights=_weights_of(index, weights),
+                stimuli=dict(driven[index]),
+                not_probed=tuple(p.name for p in network.plastic() if p.name not in weights),
+                provenance={**provenance, "seed": int(seed), "merged_spikes": merged},
+            )
+        )
+    return recordings
+
+
+def _events(monitor: Any, dt: float) -> tuple[Array, Array]:
+    """Step of the reference and neuron of every spike of a group."""
+    return np.rint(np.asarray(monitor.t_) / dt).astype(np.int64), np.array(monitor.i)
+
+
+def _spikes_of(
+    index: int, network: Network, events: Mapping[str, tuple[Array, Array]], divisions: int
+) -> tuple[dict[str, Spikes], int]:
+    """Spikes of a replicate on the network's grid, and how many were merged with an earlier one."""
+    spikes, merged = {}, 0
+    for population in network.populations:
+        step, neuron = events[population.name]
+        own = neuron // population.size == index
+        cells = (step[own] // divisions) * population.size + neuron[own] % population.size
+        kept = np.unique(cells)
+        merged += len(cells) - len(kept)
+        spikes[population.name] = Spikes(
+            step=kept // population.size, neuron=kept % population.size, size=population.size
+        )
+    return spikes, merged
+
+
+def _weights_of(index: int, weights: Mapping[str, Mapping[int, Array]]) -> dict[str, Series]:
+    return {
+        name: Series(
+            step=np.array(list(kept)), values=np.stack([values[index] for values in kept.values()])
+        )
+        for name, kept in weights.items()
+    }

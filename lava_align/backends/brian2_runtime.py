@@ -1,0 +1,191 @@
+"""Brian2 as a guest: whatever it changes in the interpreter is put back when a run has ended."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from lava_align.errors import BackendError, LavaAlignError, MissingDependencyError
+
+Codegen = Literal["numpy", "cython", "cpp_standalone"]
+
+CODEGENS: tuple[Codegen, ...] = ("numpy", "cython", "cpp_standalone")
+
+ProgressCallback = Callable[[int, int], None]
+"""Called now and then with (steps done, steps in all)."""
+
+
+def import_brian2() -> Any:
+    """Import Brian2 without its side effects on the interpreter.
+
+    A first import writes a log file and a copy of the running script to the temporary folder and
+    takes over uncaught exceptions, Ctrl-C and warnings. All of that is undone. If the caller
+    imported Brian2 before, its settings are the caller's and stay.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    MissingDependencyError
+        If Brian2 is not installed or does not import.
+    """
+    first = "brian2" not in sys.modules
+    excepthook, interrupt = sys.excepthook, signal.getsignal(signal.SIGINT)
+    showwarning = warnings.showwarning
+    try:
+        import brian2
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"the reference needs Brian2 ({error}); install it with: pip install brian2"
+        ) from error
+    if first:
+        sys.excepthook = excepthook
+        if interrupt is not None:
+            signal.signal(signal.SIGINT, interrupt)
+        if warnings.showwarning is not showwarning:
+            logging.captureWarnings(False)
+        _remove_log_files(brian2)
+    return brian2
+
+
+def _remove_log_files(brian2: Any) -> None:
+    """Close and delete what Brian2's logging opened at import."""
+    logger = brian2.BrianLogger
+    if logger.file_handler is not None:
+        logging.getLogger("brian2").removeHandler(logger.file_handler)
+        logger.file_handler.close()
+        logger.file_handler = None
+    for name in ("tmp_log", "tmp_script"):
+        if getattr(logger, name) is not None:
+            Path(getattr(logger, name)).unlink(missing_ok=True)
+            setattr(logger, name, None)
+
+
+class Simulator:
+    """One Brian2 device with its code generation; made by :func:`simulator`.
+
+    Parameters
+    ----------
+    brian2 : module
+    device : object or None
+        The standalone device, or None where code runs inside this process.
+    folder : str
+        Private folder for generated C++ code.
+    """
+
+    def __init__(self, brian2: Any, device: Any, folder: str) -> None:
+        self.brian2 = brian2
+        self.standalone = device is not None
+        self._device = device
+        self._folder = folder
+
+    def run(
+        self, network: Any, duration: float, n_steps: int, progress: ProgressCallback | None
+    ) -> None:
+        """Run a Brian2 network for ``duration`` seconds (``n_steps`` steps, for the progress)."""
+        seconds = duration * self.brian2.second
+        if not self.standalone:
+            report = None if progress is None else _reporter(progress, n_steps)
+            network.run(seconds, report=report, report_period=1 * self.brian2.second, namespace={})
+            return
+        # A program of its own cannot call back: progress knows the start and the end.
+        if progress is not None:
+            progress(0, n_steps)
+        network.run(seconds, namespace={})
+        self._device.build(directory=self._folder, compile=True, run=True, with_output=False)
+        if progress is not None:
+            progress(n_steps, n_steps)
+
+
+def _reporter(progress: ProgressCallback, n_steps: int) -> Callable[..., None]:
+    def report(elapsed: Any, completed: float, start: Any, duration: Any) -> None:
+        progress(round(completed * n_steps), n_steps)
+
+    return report
+
+
+@contextmanager
+def simulator(codegen: Codegen) -> Iterator[Simulator]:
+    """Set Brian2 up for one run; restore its device, preferences and log level afterwards.
+
+    Raises
+    ------
+    BackendError
+        For any failure inside the block that is not this package's own error; the cause is kept.
+    """
+    brian2 = import_brian2()
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="lava_align_brian2_") as folder,
+            _preferences(brian2, codegen),
+            _quiet(brian2),
+            _device(brian2, codegen, folder) as guest,
+        ):
+            yield guest
+    except LavaAlignError:
+        raise
+    except Exception as error:
+        raise BackendError(f"Brian2 ({codegen}) failed: {_innermost(error)}") from error
+
+
+@contextmanager
+def _device(brian2: Any, codegen: Codegen, folder: str) -> Iterator[Simulator]:
+    device = None
+    if codegen == "cpp_standalone":
+        from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
+
+        # A device of its own, so that a project the caller is building is not touched.
+        device = CPPStandaloneDevice()
+    brian2.set_device("runtime" if device is None else device, build_on_run=False)
+    try:
+        yield Simulator(brian2, device, folder)
+    finally:
+        brian2.devices.reset_device()
+
+
+@contextmanager
+def _preferences(brian2: Any, codegen: Codegen) -> Iterator[None]:
+    wanted = {
+        "codegen.target": "numpy" if codegen == "numpy" else "cython",
+        # Otherwise Ctrl-C ends a run quietly, as if it were complete.
+        "core.stop_on_keyboard_interrupt": False,
+        "logging.std_redirection_to_file": False,
+    }
+    before = {name: brian2.prefs[name] for name in wanted}
+    try:
+        for name, value in wanted.items():
+            brian2.prefs[name] = value
+        yield
+    finally:
+        for name, value in before.items():
+            brian2.prefs[name] = value
+
+
+@contextmanager
+def _quiet(brian2: Any) -> Iterator[None]:
+    handler = brian2.BrianLogger.console_handler
+    if handler is None:
+        yield
+        return
+    level = handler.level
+    handler.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        handler.setLevel(level)
+
+
+def _innermost(error: BaseException) -> str:
+    """Message of the first cause; Brian2 wraps errors in a report of where objects were made."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {error}"
