@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from lava_align.learning_rule.terms import (
     SPIKE_DEPENDENCIES,
-    SYNAPTIC_VARIABLES,
     TRACES,
     Factor,
     Product,
@@ -118,16 +117,14 @@ def _notes(product: Product, shift: int, floors: bool, may_wrap: bool) -> list[s
 def _factor_range(factor: Factor, third_factor: bool) -> Range:
     if factor.sgn:
         return -1, 1
-    if factor.variable in SPIKE_DEPENDENCIES:
-        low, high = 0, 1
-    elif factor.variable in SYNAPTIC_VARIABLES:
-        # Tag 1 can reach -257 by Lava's own clipping; tag 2 is never negative.
-        low, high = {"w": (-256, 255), "d": (0, 255), "t": (-257, 255)}[factor.variable]
-    elif third_factor and factor.variable.startswith("y"):
-        low, high = -128, 127
-    else:
-        low, high = 0, 127
     least, most = -(2**factor.width), 2**factor.width - 1
+    if third_factor and factor.variable.startswith("y") and factor.variable in TRACES:
+        # The neuron may send any integer; only the clipping bounds it.
+        return least, most
+    # Tag 1 can reach -257 by Lava's own clipping; tag 2 is never negative.
+    low, high = {"w": (-256, 255), "d": (0, 255), "t": (-257, 255)}.get(
+        factor.variable, (0, 1 if factor.variable in SPIKE_DEPENDENCIES else 127)
+    )
     return max(low + factor.constant, least), min(high + factor.constant, most)
 
 

@@ -37,11 +37,16 @@ class Expression:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "products", tuple(self.products))
+        problems = [
+            Problem("expression", repr(product), "a lava_align.learning_rule.Product")
+            for product in self.products
+            if not isinstance(product, Product)
+        ]
         if not self.products:
-            raise InvalidInputError(Problem("expression", "no products", "at least one product"))
-        problem = clock_problem("expression", self.products)
-        if problem is not None:
-            raise InvalidInputError(problem)
+            problems.append(Problem("expression", "no products", "at least one product"))
+        clash = None if problems else clock_problem("expression", self.products)
+        if problems or clash is not None:
+            raise InvalidInputError(clash or problems)
 
     @classmethod
     def parse(cls, text: str, where: str = "expression") -> Expression:

@@ -157,7 +157,7 @@ def _product(text: str, where: str) -> Product:
             if term is not None:
                 factors.append(term)
     # A faulty atom that names a dependency was meant to be it.
-    if dependency is None and not (problems and re.search("x0|y0|u[0-9]", body)):
+    if dependency is None and not (problems and re.search("x0|y0|u", body)):
         problems.append(Problem(where, "no dependency", "each product needs one of x0, y0, u0..u9"))
     try:
         product = Product(mantissa, exponent, dependency or "x0", tuple(factors))

@@ -143,14 +143,16 @@ class LearningRule:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> LearningRule:
-        """Read what :meth:`to_dict` wrote; keys with a default may be missing.
+    def from_dict(cls, data: Any) -> LearningRule:
+        """Read the mapping :meth:`to_dict` wrote; keys with a default may be missing.
 
         Raises
         ------
         InvalidInputError
             With every problem of every entry.
         """
+        if not isinstance(data, Mapping):
+            raise InvalidInputError(Problem("learning rule", repr(data), "a mapping"))
         known = [field.name for field in fields(cls)]
         problems = [
             Problem(f"learning rule, key '{key}'", "unknown", f"one of {' '.join(known)}")

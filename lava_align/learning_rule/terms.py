@@ -149,6 +149,11 @@ class Product:
             problems.append(
                 Problem("dependency", repr(self.dependency), "one of x0, y0, u0..u9 per product")
             )
+        problems.extend(
+            Problem("factors", repr(factor), "a lava_align.learning_rule.Factor")
+            for factor in self.factors
+            if not isinstance(factor, Factor)
+        )
         if problems:
             raise InvalidInputError(problems)
 
