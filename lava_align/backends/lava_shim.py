@@ -43,6 +43,18 @@ def lava_version() -> str | None:
         return None
 
 
+def require_lava() -> None:
+    """Check that lava-nc is installed, without importing it.
+
+    Raises
+    ------
+    MissingDependencyError
+        If it is not; the message says how to install it.
+    """
+    if not _present():
+        raise MissingDependencyError(f"the Lava backend needs lava-nc; {INSTALL_HINT}")
+
+
 def import_lava() -> None:
     """Make ``import lava.proc.dense`` and every other module of lava-nc work.
 
@@ -60,8 +72,7 @@ def import_lava() -> None:
     with _LOCK:
         if _MODULE in sys.modules:
             return
-        if not _present():
-            raise MissingDependencyError(f"the Lava backend needs lava-nc; {INSTALL_HINT}")
+        require_lava()
         try:
             for name in _REQUIRED:
                 importlib.import_module(name)
