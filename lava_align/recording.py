@@ -194,31 +194,33 @@ def _read(file: Any) -> Recording:
     header = json.loads(file.attrs["header"])
     if header["schema"] != SCHEMA:
         raise ValueError(f"schema {header['schema']!r}")
-    spikes = {
-        group: {
-            name: Spikes(
-                step=node["step"][()], neuron=node["neuron"][()], size=int(node.attrs["size"])
-            )
-            for name, node in file[group].items()
-        }
-        for group in ("spikes", "stimuli")
-    }
-    series = {
-        group: {
-            name: Series(step=node["step"][()], values=node["values"][()])
-            for name, node in file[group].items()
-        }
-        for group in ("weights", "states")
-    }
+    spikes, stimuli = (_read_spikes(file[group]) for group in ("spikes", "stimuli"))
+    weights, states = (_read_series(file[group]) for group in ("weights", "states"))
     return Recording(
         backend=str(header["backend"]),
         dt=float(header["dt"]),
         n_steps=int(header["n_steps"]),
+        spikes=spikes,
+        weights=weights,
+        states=states,
+        stimuli=stimuli,
         not_probed=tuple(header["not_probed"]),
         provenance=header["provenance"],
-        **spikes,
-        **series,
     )
+
+
+def _read_spikes(group: Any) -> dict[str, Spikes]:
+    return {
+        name: Spikes(step=node["step"][()], neuron=node["neuron"][()], size=int(node.attrs["size"]))
+        for name, node in group.items()
+    }
+
+
+def _read_series(group: Any) -> dict[str, Series]:
+    return {
+        name: Series(step=node["step"][()], values=node["values"][()])
+        for name, node in group.items()
+    }
 
 
 def _problems(recording: Recording, where: str) -> list[Problem]:
@@ -228,10 +230,10 @@ def _problems(recording: Recording, where: str) -> list[Problem]:
     for group in ("spikes", "stimuli"):
         for name, spikes in getattr(recording, group).items():
             place = f"{where}:{group}/{name}"
-            if len(spikes) and not (0 <= spikes.neuron.min() and spikes.neuron.max() < spikes.size):
+            if len(spikes) and not (spikes.neuron.min() >= 0 and spikes.neuron.max() < spikes.size):
                 problems.append(Problem(place, "neuron out of range", f"0..{spikes.size - 1}"))
             if len(spikes) and not (
-                0 <= spikes.step.min() and spikes.step.max() < recording.n_steps
+                spikes.step.min() >= 0 and spikes.step.max() < recording.n_steps
             ):
                 problems.append(Problem(place, "step out of range", f"0..{recording.n_steps - 1}"))
     for group in ("weights", "states"):

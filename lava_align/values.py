@@ -63,7 +63,7 @@ class ArrayValue:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return self.digest() == other.digest()  # type: ignore[attr-defined]
+        return self.digest() == other.digest()
 
     def __hash__(self) -> int:
         return hash(self.digest())

@@ -1,1 +1,7 @@
-"""Placeholder docstring, replaced with the sub-package."""
+"""The command line: ``lava-align``. One thin file per command, loaded only when it is called."""
+
+from __future__ import annotations
+
+from lava_align.cli.main import main
+
+__all__ = ["main"]

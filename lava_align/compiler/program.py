@@ -120,7 +120,8 @@ class Program(ArrayValue):
 
     def size(self, group: str) -> int:
         """Number of neurons or channels of a group."""
-        return next(g.size for g in (*self.inputs, *self.neurons) if g.name == group)
+        groups: tuple[InputGroup | NeuronGroup, ...] = (*self.inputs, *self.neurons)
+        return next(g.size for g in groups if g.name == group)
 
     def plastic(self) -> tuple[Synapses, ...]:
         """Synapses that learn."""

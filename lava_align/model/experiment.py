@@ -281,7 +281,9 @@ def _plan(table: _Validation, network: Network) -> ValidationPlan:
     problems = []
     if not 0 <= plan.warm_up < network.duration:
         problems.append(
-            Problem("validation.warm_up", f"{plan.warm_up} s", f"0..{network.duration} s (duration)")
+            Problem(
+                "validation.warm_up", f"{plan.warm_up} s", f"0..{network.duration} s (duration)"
+            )
         )
     if plan.reference_dt is not None:
         ratio = network.dt / plan.reference_dt if plan.reference_dt > 0 else 0
@@ -346,7 +348,9 @@ def _projection(
         file.populations[end].size if end in file.populations else 1
         for end in (table.post, table.pre)
     )
-    weights = table.weights.draw(cast(tuple[int, int], shape), np.random.default_rng(stream), folder)
+    weights = table.weights.draw(
+        cast(tuple[int, int], shape), np.random.default_rng(stream), folder
+    )
     return Projection(
         name=name,
         pre=table.pre,
@@ -370,9 +374,9 @@ def _plasticity(table: _Rule, projection: str) -> Plasticity:
     for key, value in table.parameters.items():
         dimension = dimensions.get(key)
         try:
-            if dimension is not None:
-                value = parse_quantity(value, dimension)
-            parameters[key] = float(value)
+            parameters[key] = (
+                float(value) if dimension is None else parse_quantity(value, dimension)
+            )
         except ValueError as error:
             problems.append(Problem(f"{where}.parameters.{key}", repr(value), str(error)))
     if problems:

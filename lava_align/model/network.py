@@ -1,4 +1,4 @@
-"""What the user means: a spiking network in SI units and floats, with no backend type in it.
+r"""What the user means: a spiking network in SI units and floats, with no backend type in it.
 
 Membrane potential and synaptic current share one dimensionless unit (the papers put the threshold
 at 1); times are seconds, rates hertz. Matrices are ``(n_post, n_pre)``. A network is complete:
@@ -8,12 +8,12 @@ The neuron is the current-based leaky integrate-and-fire neuron,
 
 .. math::
 
-    \\tau_m \\dot v = -v + I + b, \\qquad
-    I(t) = \\sum_f w\\, \\kappa(t - t_f), \\qquad
-    \\kappa(s) = \\frac{\\tau_d}{\\tau_d - \\tau_r}\\left(e^{-s/\\tau_d} - e^{-s/\\tau_r}\\right),
+    \tau_m \dot v = -v + I + b, \qquad
+    I(t) = \sum_f w\, \kappa(t - t_f), \qquad
+    \kappa(s) = \frac{\tau_d}{\tau_d - \tau_r}\left(e^{-s/\tau_d} - e^{-s/\tau_r}\right),
 
-which tends to the single exponential :math:`e^{-s/\\tau_d}` as :math:`\\tau_r \\to 0` and keeps its
-area :math:`\\tau_d` for every :math:`\\tau_r < \\tau_d`.
+which tends to the single exponential :math:`e^{-s/\tau_d}` as :math:`\tau_r \to 0` and keeps its
+area :math:`\tau_d` for every :math:`\tau_r < \tau_d`.
 """
 
 from __future__ import annotations
@@ -239,9 +239,7 @@ def _population_problems(population: Population, dt: float) -> Iterator[Problem]
         if not math.isfinite(getattr(neuron, key)):
             yield Problem(f"{where}.{key}", str(getattr(neuron, key)), "a finite number")
     if neuron.threshold <= neuron.reset:
-        yield Problem(
-            f"{where}.threshold", str(neuron.threshold), f"above reset ({neuron.reset})"
-        )
+        yield Problem(f"{where}.threshold", str(neuron.threshold), f"above reset ({neuron.reset})")
     if neuron.refractory and neuron.refractory < dt:
         yield Problem(f"{where}.refractory", f"{neuron.refractory} s", f"0 or >= dt ({dt} s)")
 
@@ -255,6 +253,8 @@ def _projection_problems(projection: Projection, sizes: Mapping[str, int]) -> It
         if name not in sizes:
             missing = True
             yield Problem(f"{where}.{end}", f"no population '{name}'", f"one of: {known}")
+    if not projection.acts and projection.plasticity is None:
+        yield Problem(f"{where}.acts", "false without a rule", "it would do nothing; remove it")
     if not np.isfinite(projection.weights).all():
         yield Problem(f"{where}.weights", "NaN or infinite entries", "finite numbers")
     if missing:

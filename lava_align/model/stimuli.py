@@ -25,7 +25,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Segment:
-    """Rates of one segment (Hz, one per neuron) and the share of spikes common to active neurons."""
+    """Rates of one segment (Hz, one per neuron) and the share of spikes active neurons share."""
 
     rates: Array
     correlation: float = 0.0

@@ -32,8 +32,9 @@ def parse_quantity(value: object, dimension: Dimension) -> float:
         With a sentence that says what is allowed.
     """
     units = _UNITS[dimension]
-    allowed = f"a {dimension} as a string with a unit ({', '.join(units)}), e.g. " + (
-        _EXAMPLES[dimension]
+    allowed = (
+        f"a {dimension} as a string with a unit ({', '.join(units)}), e.g. "
+        + (_EXAMPLES[dimension])
     )
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if match is None:

@@ -80,6 +80,14 @@ class _Traces:
     difference: Array
     saturated: float
 
+    @property
+    def fast(self) -> Trace:
+        return Trace(impulse=self.impulse[0], tau=self.tau[0])
+
+    @property
+    def slow(self) -> Trace:
+        return Trace(impulse=self.impulse[1], tau=self.tau[1])
+
 
 def _impulse_pairs(tau: tuple[int, int]) -> Iterator[tuple[int, int]]:
     """Integer impulses (fast, slow) whose kernels have equal area, the largest first."""
@@ -159,21 +167,52 @@ def _expected_spread(sample: Sample, difference: Array) -> _Spread:
     )
 
 
-def _clock(sample: Sample, difference: Array) -> tuple[int, float]:
-    """Longest clock 2^K whose tag sums stay in range, and the largest sum expected."""
-    for clock in range(LARGEST_CLOCK, 0, -1):
-        largest = _largest_tag(sample, difference, 2**clock)
-        # The sample holds fewer windows than the run; a fifth of the range is kept free for it.
-        if largest <= 0.8 * TAG_MAX:
-            return clock, largest
-    return 0, _largest_tag(sample, difference, 1)
+@dataclass(frozen=True)
+class _Clock:
+    """Transfer every 2^exponent steps, and what it costs: shares of the weights' variance."""
+
+    exponent: int
+    clipping: float
+    rounding: float
+
+    @property
+    def noise(self) -> float:
+        return self.clipping + self.rounding
 
 
-def _largest_tag(sample: Sample, difference: Array, length: int) -> float:
-    starts = range(0, len(difference), length)
-    return max(
-        float(np.abs(_totals(sample, difference, slice(s, s + length))).max()) for s in starts
-    )
+def _clock(sample: Sample, difference: Array, spread: _Spread, exponent: int) -> _Clock:
+    """Choose the clock at which clipped tags and rounded transfers together cost least.
+
+    A long clock lets tags run into their limit; a short one rounds more often. Stochastic rounding
+    to integers has a variance of 1/6 per transfer, averaged over the fractions.
+    """
+    variance = (spread.sd * 2.0**exponent) ** 2
+    best: _Clock | None = None
+    for clock in range(LARGEST_CLOCK, -1, -1):
+        transfers = sample.n_steps / 2**clock
+        candidate = _Clock(
+            exponent=clock,
+            clipping=_clipping(sample, difference, 2**clock),
+            rounding=transfers / 6 / variance if variance else 0.0,
+        )
+        if best is not None and candidate.rounding > best.noise:
+            break
+        if best is None or candidate.noise < best.noise:
+            best = candidate
+    if best is None:
+        raise AssertionError("there is always a clock")
+    return best
+
+
+def _clipping(sample: Sample, difference: Array, length: int) -> float:
+    """Share of variance lost if the sums of ``length`` steps are clipped to the tag's range."""
+    whole = clipped = np.zeros((difference.shape[1], sample.pre.shape[1]))
+    for start in range(0, len(difference), length):
+        window = _totals(sample, difference, slice(start, start + length))
+        whole = whole + window
+        clipped = clipped + np.clip(window, -TAG_MAX, TAG_MAX)
+    lost, variance = float(np.var(whole - clipped)), float(np.var(whole))
+    return lost / variance if variance else 0.0
 
 
 def _decay_term(
@@ -269,28 +308,23 @@ def _lowered(
     )
 
 
-def _rule_traces(traces: _Traces) -> dict[str, Trace]:
-    return {
-        "y1": Trace(impulse=traces.impulse[0], tau=traces.tau[0]),
-        "y2": Trace(impulse=traces.impulse[1], tau=traces.tau[1]),
-    }
-
-
 def _two_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
     chosen = _choose(parameters, sample, where)
-    traces, _, exponent = chosen
-    clock, largest = _clock(sample, traces.difference)
+    traces, spread, exponent = chosen
+    best = _clock(sample, traces.difference, spread, exponent)
+    clock = best.exponent
     decay, decay_quantity = _decay_term(parameters, sample, clock, where)
     learning = LearningRule(
         dt=Expression.parse(f"x0*y1 - x0*y2 - u{clock}*t"),
         dw=Expression.parse(f"2^{exponent}*u{clock}*t{decay}"),
-        **_rule_traces(traces),
+        y1=traces.fast,
+        y2=traces.slow,
     )
     return _lowered(
         learning,
         chosen,
         parameters,
-        {"largest_tag": largest},
+        {"tag_clipping": best.clipping, "rounding_noise": best.rounding},
         (*_trace_quantities(traces, parameters, sample, where), decay_quantity),
     )
 
@@ -301,7 +335,8 @@ def _one_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> L
     decay, decay_quantity = _decay_term(parameters, sample, LARGEST_CLOCK, where)
     learning = LearningRule(
         dw=Expression.parse(f"2^{exponent}*x0*y1 - 2^{exponent}*x0*y2{decay}"),
-        **_rule_traces(traces),
+        y1=traces.fast,
+        y2=traces.slow,
     )
     return _lowered(
         learning,

@@ -1,0 +1,132 @@
+"""What the commands share: options, progress, tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from lava_align.model.experiment import Experiment
+    from lava_align.pipeline import StageCallback
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress.")
+target_option = click.option(
+    "--target", "target_name", default="loihi2", show_default=True, metavar="NAME|FILE",
+    help="A packaged target or a TOML file.",
+)  # fmt: skip
+
+
+def experiment_options(command: F) -> F:
+    """Add the experiment argument and the options that override its keys."""
+    for option in (
+        click.option("--seed", type=click.IntRange(min=0), help="Overrides the file's seed."),
+        click.option("--duration", metavar="TIME", help='Overrides the duration, e.g. "2 s".'),
+        click.argument("experiment_path", metavar="EXPERIMENT", type=click.Path(path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+def read_experiment(path: Path, seed: int | None, duration: str | None) -> Experiment:
+    """Load an experiment with the command line's overrides."""
+    from lava_align.errors import InvalidInputError, Problem
+    from lava_align.model.experiment import load_experiment
+    from lava_align.model.units import parse_quantity
+
+    seconds = None
+    if duration is not None:
+        try:
+            seconds = parse_quantity(duration, "time")
+        except ValueError as error:
+            raise InvalidInputError(Problem("--duration", repr(duration), str(error))) from None
+    return load_experiment(path, seed=seed, duration=seconds)
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[StageCallback | None]:
+    """Show progress on stderr: bars on a terminal, a plain line per quarter elsewhere."""
+    if quiet:
+        yield None
+    elif sys.stderr.isatty():
+        with _bars() as callback:
+            yield callback
+    else:
+        yield _plain_lines()
+
+
+@contextmanager
+def _bars() -> Iterator[StageCallback]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+
+        def callback(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield callback
+
+
+def _plain_lines() -> StageCallback:
+    shown: dict[str, int] = {}
+
+    def callback(stage: str, done: int, total: int) -> None:
+        quarter = 4 * done // total if total else 4
+        if shown.get(stage, -1) < quarter:
+            shown[stage] = quarter
+            click.echo(f"{stage}: {25 * quarter} %", err=True)
+
+    return callback
+
+
+def emit_json(content: Any) -> None:
+    """Print JSON with sorted keys."""
+    click.echo(json.dumps(content, indent=2, sort_keys=True))
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout; as wide as its content where stdout is not a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    made = Table(*header, title=title, title_justify="left", title_style="bold")
+    for row in rows:
+        made.add_row(*row)
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, highlight=False, markup=False).print(made)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Write a number briefly; a dash for None."""
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def percent(value: float) -> str:
+    """Write a relative error."""
+    return f"{100 * value:+.2g} %"

@@ -1,0 +1,119 @@
+"""``lava-align deploy``: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lava_align.cli.common import (
+    emit_json,
+    experiment_options,
+    json_option,
+    number,
+    progress,
+    quiet_option,
+    read_experiment,
+    table,
+    target_option,
+)
+
+if TYPE_CHECKING:
+    from lava_align.pipeline import Deployment
+
+
+@click.command("deploy")
+@experiment_options
+@target_option
+@click.option(
+    "--backend", default="lava", show_default=True, type=click.Choice(["lava", "lava-float"]),
+    help="What runs the program.",
+)  # fmt: skip
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for program, recordings, report and bundle.",
+)  # fmt: skip
+@click.option(
+    "--force", is_flag=True,
+    help="Write the bundle even if the verdict is not EQUIVALENT; it will say so.",
+)  # fmt: skip
+@quiet_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    experiment_path: Path,
+    seed: int | None,
+    duration: str | None,
+    target_name: str,
+    backend: str,
+    out: Path,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Take EXPERIMENT all the way: compile, simulate, compare, report, bundle.
+
+    The bundle is written only if the chip form is EQUIVALENT to the reference.
+    """
+    from lava_align.backends import get_backend
+    from lava_align.pipeline import deploy
+    from lava_align.targets import load_target
+
+    experiment = read_experiment(experiment_path, seed, duration)
+    target = load_target(target_name)
+    with progress(quiet or as_json) as report:
+        done = deploy(
+            experiment,
+            target,
+            out,
+            backend=get_backend(backend),
+            force=force,
+            progress=report,
+        )
+    if as_json:
+        bundle = None if done.bundle is None else str(done.bundle)
+        emit_json({**done.content, "bundle": bundle, "report": str(done.report)})
+    else:
+        _show(done)
+    ctx.exit(int(done.verdict.exit_code))
+
+
+def _show(done: Deployment) -> None:
+    content: Any = done.content
+    table(
+        "Alignment of feedback with forward weights at the end",
+        ("projection", "form", "r", "sign agreement", "angle"),
+        [
+            (
+                f"{name} ~ {entry['mirrors']}ᵀ",
+                form,
+                number(_last(entry[form]["r"])),
+                number(_last(entry[form]["sign_agreement"])),
+                f"{number(_last(entry[form]['angle']))}°",
+            )
+            for name, entry in content["alignment"].items()
+            for form in ("chip", "reference")
+        ],
+    )
+    table(
+        f"Utilisation of {content['target']['id']}: {content['cores']['used']} of "
+        f"{content['cores']['available']} cores",
+        ("resource", "busiest core", "available"),
+        [
+            (row["resource"], number(row["busiest"]), number(row["available"]))
+            for row in content["utilisation"]
+        ],
+    )
+    click.echo(f"Limits:  {content['limits']}")
+    click.echo(f"Verdict: {done.verdict.outcome.value}. {done.verdict.claim}")
+    for row in done.verdict.rows:
+        if row.primary and row.outcome.value != "EQUIVALENT":
+            click.echo(f"  {row.endpoint}: {row.outcome.value}, {row.reason} {row.remedy}".rstrip())
+    click.echo(f"Report:  {done.report}")
+    click.echo(f"Bundle:  {done.bundle or 'not written: the verdict is not EQUIVALENT'}")
+
+
+def _last(values: list[float | None]) -> float | None:
+    return values[-1] if values else None

@@ -1,0 +1,112 @@
+"""The entry point: finds commands lazily, turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+
+import click
+
+from lava_align._version import __version__
+from lava_align.errors import ExitCode, LavaAlignError
+
+# Help lines stand here so that `lava-align --help` imports no command.
+COMMANDS = {
+    "deploy": "Compile, simulate, compare with the reference, report and bundle.",
+    "compile": "Compile an experiment for a target; show what was rounded and what fits.",
+    "run": "Simulate an experiment on one backend and keep the recording.",
+    "validate": "Compare a recording with the Brian2 reference.",
+    "report": "Write the HTML report of a deployment folder again.",
+    "verify": "Check a bundle: hashes, limits, golden run. Trusts nothing in it.",
+    "rules": "List the alignment rules, what they need and where they fit.",
+    "targets": "List the hardware targets and their limits.",
+    "example": "Write a packaged experiment file to start from.",
+    "doctor": "Say what is installed and which backends work here.",
+}
+
+EXIT_CODES = """\b
+Exit codes:
+  0  success (for deploy and validate: EQUIVALENT)
+  1  internal error
+  2  usage error
+  3  invalid input
+  4  constraint violation: the target cannot hold this
+  5  DIFFERENT
+  6  INCONCLUSIVE
+  7  backend failure
+  8  a library is missing
+  130  interrupted"""
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"lava_align.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXIT_CODES,
+)
+@click.version_option(__version__, prog_name="lava-align")
+def cli() -> None:
+    r"""Weight-alignment rules on Loihi-class chips, validated against a Brian2 reference.
+
+    \b
+    Start with:
+      lava-align example --out digits.toml
+      lava-align deploy digits.toml --target loihi2 --out runs/digits
+    """
+
+
+def main() -> None:
+    """Run the command line and exit with the code of what happened."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = _interrupted()
+    except KeyboardInterrupt:
+        code = _interrupted()
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.USAGE
+    except LavaAlignError as error:
+        code = _report(error)
+    except BrokenPipeError:
+        # The reader (`head`, say) has gone. Python would complain again when it flushes at exit.
+        sys.stdout = None
+        code = ExitCode.OK
+    sys.exit(int(code) if isinstance(code, int) else 0)
+
+
+def _interrupted() -> ExitCode:
+    click.echo("Interrupted; nothing half-written was kept.", err=True)
+    return ExitCode.INTERRUPTED
+
+
+def _report(error: LavaAlignError) -> ExitCode:
+    kind = type(error).__name__.removesuffix("Error")
+    if "--json" in sys.argv:
+        problems = [str(p) for p in getattr(error, "problems", ())] or [str(error)]
+        content = {"error": kind, "problems": problems, "exit_code": int(error.exit_code)}
+        click.echo(json.dumps(content, indent=2))
+    else:
+        lines = str(error).splitlines()
+        click.echo(f"Error ({_words(kind)}): " + "\n  ".join(lines), err=True)
+    return error.exit_code
+
+
+def _words(name: str) -> str:
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()

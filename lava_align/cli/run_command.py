@@ -1,0 +1,83 @@
+"""``lava-align run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lava_align.cli.common import (
+    emit_json,
+    experiment_options,
+    json_option,
+    number,
+    progress,
+    quiet_option,
+    read_experiment,
+    table,
+    target_option,
+)
+
+
+@click.command("run")
+@experiment_options
+@target_option
+@click.option(
+    "--backend", default="lava", show_default=True,
+    type=click.Choice(["lava", "lava-float", "brian2"]),
+    help="lava: fixed point; lava-float: the same program unrounded; brian2: the reference.",
+)  # fmt: skip
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False),
+    help="Recording, *.rec.h5.",
+)  # fmt: skip
+@quiet_option
+@json_option
+def command(
+    experiment_path: Path,
+    seed: int | None,
+    duration: str | None,
+    target_name: str,
+    backend: str,
+    out: Path,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Simulate EXPERIMENT on one backend and write the recording."""
+    from lava_align import pipeline
+    from lava_align.backends import get_backend
+    from lava_align.model.network import draw_stimuli
+    from lava_align.targets import load_target
+
+    experiment = read_experiment(experiment_path, seed, duration)
+    with progress(quiet or as_json) as report:
+        if backend == "brian2":
+            recording = pipeline.reference_only(experiment, [experiment.seed], progress=report)[0]
+        else:
+            program = pipeline.compile_experiment(experiment, load_target(target_name)).program
+            recording = pipeline.run_program(
+                program,
+                draw_stimuli(experiment.network, experiment.seed),
+                backend=get_backend(backend),
+                progress=report,
+                provenance={"seed": experiment.seed},
+            )
+    recording.save(out)
+    account = pipeline.summarise(recording, pipeline.forward_weights(experiment.network))
+    if as_json:
+        emit_json({"recording": str(out), "backend": recording.backend, **account})
+        return
+    table(
+        f"Recording of {recording.backend}: {recording.n_steps} steps",
+        ("population", "neurons", "spikes", "rate (Hz)"),
+        [
+            (name, str(p["neurons"]), str(p["spikes"]), number(p["rate"]))
+            for name, p in account["populations"].items()
+        ],
+    )
+    for name, found in account["alignment"].items():
+        click.echo(
+            f"{name}: r {number(found['r'])}, sign agreement {number(found['sign_agreement'])}, "
+            f"angle {number(found['angle'])}°"
+        )
+    click.echo(f"Recording: {out}")

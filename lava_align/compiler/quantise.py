@@ -1,0 +1,233 @@
+r"""From floats to the integers of Lava's fixed-point LIF and Dense.
+
+One free number per population, the scale ``S``: the current register holds ``S * I``. Everything
+else follows (lava/proc/lif/models.py, lava/proc/dense/models.py):
+
+* a weight ``w`` becomes a mantissa and an exponent shared by its projection,
+  ``S w = mantissa * 2**(6 + exponent)``;
+* the membrane register holds ``(S / c) v``, where ``c`` is what a unit current adds to the membrane
+  in a step, so the threshold mantissa is ``S theta / (64 c)``.
+
+``S`` is the largest that keeps threshold, current, membrane and the summed input of a step inside
+their registers with room to spare for what the sample showed; within the last octave it is the
+one at which the weights fall best on the integer grid. Since the decays are rounded to 1/4096,
+``c`` is corrected so that the area of the membrane's response to a spike, and with it the mean
+drive, stays as asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lava_align.compiler.calibrate import Activity, Step
+from lava_align.compiler.program import NeuronGroup, SignMode, Synapses
+from lava_align.errors import ConstraintViolationError, Problem
+from lava_align.model.network import LIF, Population
+from lava_align.rules import Quantity
+
+Array = np.ndarray[Any, Any]
+
+DECAY_ONE = 4096
+THRESHOLD_MAX = 2**17 - 1
+REGISTER_MAX = 2**23 - 1
+# The sum of mantissa * 2**exponent that reaches a neuron in one step travels in 16 bits.
+JUMP_MAX = 2**15 - 1
+# The run is longer than the sample, and inhibition may go further than what was seen.
+HEADROOM = 2.0
+WEIGHT_BITS = 8
+SCALES_PER_OCTAVE = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Afferent:
+    """A matrix of weights into a population, before quantisation."""
+
+    name: str
+    pre: str
+    weights: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantised:
+    """A population on chip: its neurons, the synapses that drive it, and what was realised."""
+
+    neurons: NeuronGroup
+    synapses: tuple[Synapses, ...]
+    scale: float
+    quantities: tuple[Quantity, ...]
+
+
+def quantise_population(
+    population: Population, afferents: Sequence[Afferent], activity: Activity, dt: float
+) -> Quantised:
+    """Choose the scale of a population and quantise its neurons and its fixed afferents.
+
+    Raises
+    ------
+    ConstraintViolationError
+        If threshold and weights do not fit the registers together at any scale.
+    """
+    step = Step.of(population.neuron, dt)
+    du, dv = _decays(step)
+    gain = _area_preserving_gain(step, du, dv)
+    scale = _choose_scale(population, afferents, activity, gain)
+    neurons, rows = _neurons(population, du, dv, gain, scale, dt)
+    synapses = []
+    for afferent in afferents:
+        made, row = _synapses(afferent, population.name, scale)
+        synapses.append(made)
+        rows.append(row)
+    return Quantised(neurons=neurons, synapses=tuple(synapses), scale=scale, quantities=tuple(rows))
+
+
+def _decays(step: Step) -> tuple[int, int]:
+    # Lava adds one to du before use (ds_offset) and nothing to dv.
+    du = round(DECAY_ONE * (1.0 - step.synapse)) - 1
+    dv = round(DECAY_ONE * (1.0 - step.membrane))
+    return min(max(du, 0), DECAY_ONE - 1), min(max(dv, 0), DECAY_ONE - 1)
+
+
+def _area_preserving_gain(step: Step, du: int, dv: int) -> float:
+    asked = (1.0 - step.synapse) * (1.0 - step.membrane)
+    realised = (du + 1) / DECAY_ONE * max(dv, 0.5) / DECAY_ONE
+    return step.gain * realised / asked
+
+
+def _choose_scale(
+    population: Population, afferents: Sequence[Afferent], activity: Activity, gain: float
+) -> float:
+    neuron = population.neuron
+    largest = min(_limits(neuron, activity, gain))
+    candidates = largest * 2.0 ** (-np.arange(SCALES_PER_OCTAVE) / SCALES_PER_OCTAVE)
+    if round(candidates[-1] * neuron.threshold / (64 * gain)) < 1:
+        raise ConstraintViolationError(
+            Problem(
+                f"populations.{population.name}",
+                f"threshold {neuron.threshold:g} against currents up to {activity.peak_current:g}",
+                "threshold and currents must fit 24-bit registers together: weaken the strongest"
+                " synapses or raise the threshold",
+            )
+        )
+    if not afferents:
+        return float(candidates[0])
+    errors = [max(_rounding_error(a.weights, s) for a in afferents) for s in candidates]
+    return float(candidates[int(np.argmin(errors))])
+
+
+def _limits(neuron: LIF, activity: Activity, gain: float) -> Iterator[float]:
+    """Largest scale each register allows."""
+    yield THRESHOLD_MAX * 64 * gain / neuron.threshold
+    potential = max(activity.peak_potential, neuron.threshold)
+    yield REGISTER_MAX * gain / (HEADROOM * potential)
+    if activity.peak_current:
+        yield REGISTER_MAX / (HEADROOM * activity.peak_current)
+    if activity.peak_jump:
+        yield JUMP_MAX * 64 / (HEADROOM * activity.peak_jump)
+
+
+def sign_mode(weights: Array) -> SignMode:
+    """Sign mode that wastes no bit on a sign the matrix does not use."""
+    if (weights >= 0).all():
+        return "excitatory"
+    return "inhibitory" if (weights <= 0).all() else "mixed"
+
+
+def _grid(mode: SignMode) -> tuple[int, int, int]:
+    """Step, smallest and largest mantissa of a sign mode at 8 bits."""
+    return {"mixed": (2, -256, 254), "excitatory": (1, 0, 255), "inhibitory": (1, -255, 0)}[mode]
+
+
+def _mantissas(weights: Array, scale: float) -> tuple[Array, int, SignMode]:
+    mode = sign_mode(weights)
+    step, low, high = _grid(mode)
+    wanted = weights * scale / 64.0
+    # The smallest exponent at which nothing is clipped: the finest grid for these weights.
+    over = max(wanted.max(initial=0.0) / max(high, 1), wanted.min(initial=0.0) / min(low, -1))
+    exponent = math.ceil(math.log2(over)) if over > 0 else 0
+    mantissas = np.round(wanted / 2.0**exponent / step) * step
+    return np.clip(mantissas, low, high).astype(np.int16), exponent, mode
+
+
+def _rounding_error(weights: Array, scale: float) -> float:
+    """Root mean square rounding error relative to that of the weights."""
+    mantissas, exponent, _ = _mantissas(weights, scale)
+    realised = mantissas * 2.0**exponent * 64.0 / scale
+    norm = float(np.linalg.norm(weights))
+    return float(np.linalg.norm(realised - weights)) / norm if norm else 0.0
+
+
+def _synapses(afferent: Afferent, post: str, scale: float) -> tuple[Synapses, Quantity]:
+    mantissas, exponent, mode = _mantissas(afferent.weights, scale)
+    synapses = Synapses(
+        name=afferent.name,
+        pre=afferent.pre,
+        post=post,
+        weights=mantissas,
+        weight_exp=exponent,
+        weight_bits=WEIGHT_BITS,
+        sign_mode=mode,
+    )
+    realised = mantissas * 2.0**exponent * 64.0 / scale
+    asked_rms, realised_rms = (
+        float(np.sqrt(np.mean(np.square(m)))) for m in (afferent.weights, realised)
+    )
+    error = _rounding_error(afferent.weights, scale)
+    row = Quantity(
+        where=afferent.name,
+        name="weights (rms)",
+        asked=asked_rms,
+        realised=realised_rms,
+        error=error,
+        note=f"{mode}, mantissa * 2^{exponent}; error is the rms of the rounding",
+    )
+    return synapses, row
+
+
+def _neurons(
+    population: Population, du: int, dv: int, gain: float, scale: float, dt: float
+) -> tuple[NeuronGroup, list[Quantity]]:
+    neuron = population.neuron
+    per_unit = scale / (64.0 * gain)
+    vth = max(1, round(neuron.threshold * per_unit))
+    bias = neuron.bias * dv / DECAY_ONE * per_unit * 64.0
+    mantissa, exponent = _bias(bias)
+    group = NeuronGroup(
+        name=population.name,
+        size=population.size,
+        du=du,
+        dv=dv,
+        vth=vth,
+        bias_mant=np.full(population.size, mantissa),
+        bias_exp=exponent,
+    )
+    where = population.name
+    rows = [
+        Quantity.compare(where, "tau_syn", neuron.tau_syn, _tau((du + 1) / DECAY_ONE, dt), "s"),
+        Quantity.compare(where, "tau_m", neuron.tau_m, _tau(dv / DECAY_ONE, dt), "s"),
+        Quantity.compare(where, "threshold", neuron.threshold, vth / per_unit),
+    ]
+    if neuron.bias:
+        realised = mantissa * 2.0**exponent * DECAY_ONE / (dv * per_unit * 64.0) if dv else 0.0
+        rows.append(Quantity.compare(where, "bias", neuron.bias, realised))
+    return group, rows
+
+
+def _tau(decay: float, dt: float) -> float:
+    """Time constant of a decay per step; 0 if everything goes in one step."""
+    if decay >= 1.0:
+        return 0.0
+    return -dt / math.log1p(-decay) if decay else math.inf
+
+
+def _bias(value: float) -> tuple[int, int]:
+    """Mantissa (12 bits and sign) and exponent (0..7) nearest to ``value``."""
+    for exponent in range(8):
+        mantissa = round(value / 2**exponent)
+        if abs(mantissa) < 2**12:
+            return mantissa, exponent
+    return int(math.copysign(2**12 - 1, value)), 7

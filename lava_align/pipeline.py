@@ -1,0 +1,442 @@
+"""The whole way through, one public function per stage.
+
+``deploy`` is the others in order: compile, run the chip form, run the reference, compare, report,
+bundle. Each stage takes plain values and gives plain values, so it can be used alone.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lava_align._version import __version__
+from lava_align.backends import get_backend
+from lava_align.backends.base import Backend, Probes
+from lava_align.backends.brian2 import run_reference
+from lava_align.compiler.compile import Compilation, compile_network
+from lava_align.compiler.folder import canonical_json, save_program
+from lava_align.compiler.program import Program
+from lava_align.errors import InvalidInputError, Problem
+from lava_align.files import atomic_path
+from lava_align.formats.bundle import write_bundle
+from lava_align.model.experiment import Experiment
+from lava_align.model.network import Network, draw_stimuli
+from lava_align.recording import Recording, Spikes
+from lava_align.targets import HardwareTarget
+from lava_align.validation import (
+    Margins,
+    MarginSettings,
+    MeasureSettings,
+    Outcome,
+    Verdict,
+    derive_margins,
+    judge,
+)
+
+Array = np.ndarray[Any, Any]
+
+StageCallback = Callable[[str, int, int], None]
+"""Called with (stage, done, total) as the work goes on."""
+
+SNAPSHOTS = 20
+"""Weight snapshots of a run, beside the initial one, evenly spaced; the last is the end."""
+
+
+def compile_experiment(experiment: Experiment, target: HardwareTarget) -> Compilation:
+    """Compile the network of an experiment with the approximations it allows."""
+    return compile_network(experiment.network, target, experiment.approximate)
+
+
+def snapshot_steps(n_steps: int) -> tuple[int, ...]:
+    """Steps at which runs keep their weights: start, end, and evenly in between."""
+    return tuple(int(s) for s in np.unique(np.linspace(0, n_steps, SNAPSHOTS + 1).round()))
+
+
+def forward_weights(network: Network) -> dict[str, Array]:
+    """Plastic projection to the forward weights it mirrors."""
+    return {
+        p.name: network.projection(p.plasticity.mirrors).weights
+        for p in network.plastic()
+        if p.plasticity is not None
+    }
+
+
+def golden_steps(program: Program) -> int:
+    """Length of the self-test: long enough for every clocked rule to have moved a weight."""
+    clocks = [s.learning.decimation or 0 for s in program.plastic() if s.learning is not None]
+    clock: int = 2 ** max(clocks, default=0)
+    return min(program.n_steps, clock + 88)
+
+
+def run_program(
+    program: Program,
+    inputs: Mapping[str, Spikes],
+    *,
+    backend: Backend,
+    probes: Probes | None = None,
+    progress: StageCallback | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Recording:
+    """Run a program for the length it was compiled for.
+
+    Parameters
+    ----------
+    inputs : mapping
+        Input group to spikes, e.g. from :func:`~lava_align.model.network.draw_stimuli`.
+    probes : Probes, optional
+        Default: all spikes, and weights at :func:`snapshot_steps`.
+    provenance : mapping, optional
+        Added to what the backend says of itself.
+    """
+    if probes is None:
+        steps = {*snapshot_steps(program.n_steps), golden_steps(program)}
+        probes = Probes(weight_steps=tuple(sorted(steps)))
+    report = None if progress is None else _stage(progress, f"simulate ({backend.name})")
+    recording = backend.run(program, inputs, program.n_steps, probes, report)
+    added = {"program_digest": program.digest(), **(provenance or {})}
+    return replace(recording, provenance={**recording.provenance, **added})
+
+
+def _stage(progress: StageCallback, name: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(name, done, total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """A verdict with everything behind it.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    margins : Margins
+    reference : Recording
+        The reference run the candidate was compared with.
+    """
+
+    verdict: Verdict
+    margins: Margins
+    reference: Recording
+
+
+def margin_settings(experiment: Experiment) -> MarginSettings:
+    """Margins as the experiment's validation plan asks for them."""
+    return MarginSettings(measure=MeasureSettings(warmup=experiment.validation.warm_up))
+
+
+def reference_seeds(experiment: Experiment) -> list[int]:
+    """Seeds of the reference runs behind the margins: all different from the experiment's own."""
+    sequence = np.random.SeedSequence(experiment.seed, spawn_key=(2,))
+    return [int(s) for s in sequence.generate_state(experiment.validation.reference_runs)]
+
+
+def validate(
+    experiment: Experiment, candidate: Recording, *, progress: StageCallback | None = None
+) -> Validation:
+    """Compare a recording with the reference of an experiment.
+
+    Reference runs with other seeds give the margins; only then is the candidate's activity looked
+    at. With ``same_input`` the compared reference run is fed the candidate's own input spikes,
+    which the recording must hold.
+
+    Raises
+    ------
+    InvalidInputError
+        If the recording does not fit the experiment.
+    """
+    plan = experiment.validation
+    forwards = forward_weights(experiment.network)
+    _require_fit(experiment, candidate)
+    seeds = reference_seeds(experiment)
+    drawn = [draw_stimuli(experiment.network, seed) for seed in seeds]
+    paired = [dict(candidate.stimuli)] if plan.same_input else []
+    runs = run_reference(
+        experiment.network,
+        [experiment.seed][: len(paired)] + seeds,
+        inputs=paired + drawn,
+        dt=plan.reference_dt,
+        weight_steps=_compared_steps(candidate),
+        progress=None if progress is None else _stage(progress, "reference (Brian2)"),
+    )
+    others = runs[len(paired) :]
+    margins = derive_margins(others, forwards, margin_settings(experiment))
+    reference = runs[0] if paired else others
+    verdict = judge(candidate, reference, margins, forwards, paired=bool(paired))
+    return Validation(verdict=verdict, margins=margins, reference=runs[0])
+
+
+def _compared_steps(candidate: Recording) -> tuple[int, ...]:
+    return tuple(
+        int(s) for s in sorted({int(s) for w in candidate.weights.values() for s in w.step})
+    )
+
+
+def _require_fit(experiment: Experiment, candidate: Recording) -> None:
+    network = experiment.network
+    problems = []
+    if abs(candidate.dt - network.dt) > 1e-12 or candidate.n_steps != network.n_steps:
+        problems.append(
+            Problem(
+                "recording",
+                f"{candidate.n_steps} steps of {candidate.dt:g} s",
+                f"{network.n_steps} steps of {network.dt:g} s, as the experiment says",
+            )
+        )
+    for population in network.populations:
+        spikes = candidate.spikes.get(population.name)
+        if spikes is None and population.name not in candidate.not_probed:
+            problems.append(Problem(f"recording.spikes.{population.name}", "missing", "its spikes"))
+        elif spikes is not None and spikes.size != population.size:
+            problems.append(
+                Problem(
+                    f"recording.spikes.{population.name}",
+                    f"{spikes.size} neurons",
+                    f"{population.size} neurons",
+                )
+            )
+    wanted = {s.name for s in network.stimuli} if experiment.validation.same_input else set()
+    for name in sorted(wanted - set(candidate.stimuli)):
+        problems.append(
+            Problem(
+                f"recording.stimuli.{name}",
+                "missing",
+                "the input spikes, or validation.same_input = false",
+            )
+        )
+    if problems:
+        raise InvalidInputError(problems)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What :func:`deploy` did.
+
+    Parameters
+    ----------
+    content : mapping
+        The report, JSON-plain.
+    verdict : Verdict
+    report : Path
+    bundle : Path or None
+        None if the verdict forbade it.
+    """
+
+    content: Mapping[str, Any]
+    verdict: Verdict
+    report: Path
+    bundle: Path | None
+
+
+def deploy(
+    experiment: Experiment,
+    target: HardwareTarget,
+    out: str | Path,
+    *,
+    backend: Backend | None = None,
+    force: bool = False,
+    progress: StageCallback | None = None,
+) -> Deployment:
+    """Compile, simulate, run the reference, compare, report and bundle.
+
+    Parameters
+    ----------
+    out : path
+        Folder for ``program/``, ``candidate.rec.h5``, ``reference.rec.h5``, ``report.html``,
+        ``report.json`` and ``bundle.zip``.
+    backend : Backend, optional
+        Runs the program; default is Lava's fixed-point models on the CPU.
+    force : bool
+        Write the bundle even if the verdict is not EQUIVALENT; the bundle says so.
+    """
+    out = Path(out)
+    backend = backend or get_backend("lava")
+    times: dict[str, float] = {}
+    clock = time.perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal clock
+        times[stage], clock = time.perf_counter() - clock, time.perf_counter()
+
+    compilation = compile_experiment(experiment, target)
+    save_program(compilation.program, out / "program")
+    lap("compile")
+    candidate = run_program(
+        compilation.program,
+        draw_stimuli(experiment.network, experiment.seed),
+        backend=backend,
+        progress=progress,
+        provenance={"seed": experiment.seed},
+    )
+    candidate.save(out / "candidate.rec.h5")
+    lap("simulate")
+    validation = validate(experiment, candidate, progress=progress)
+    validation.reference.save(out / "reference.rec.h5")
+    lap("reference and comparison")
+    provenance = {**describe_origin(experiment, target), "wall_seconds": times}
+    report, content = write_report(
+        out, experiment, compilation, target, candidate, validation, provenance
+    )
+    bundle = out / "bundle.zip"
+    bundle.unlink(missing_ok=True)
+    equivalent = validation.verdict.outcome is Outcome.EQUIVALENT
+    if equivalent or force:
+        bundle_documents(bundle, experiment, compilation, target, candidate, validation)
+    return Deployment(
+        content=content,
+        verdict=validation.verdict,
+        report=report,
+        bundle=bundle if equivalent or force else None,
+    )
+
+
+def describe_origin(experiment: Experiment, target: HardwareTarget) -> dict[str, Any]:
+    """Versions, hashes and seeds: what someone else needs to get the same result."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    def installed(package: str) -> str:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return "not installed"
+
+    packages = ("numpy", "brian2", "lava-nc", "h5py")
+    return {
+        "lava_align": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{package: installed(package) for package in packages},
+        "seed": experiment.seed,
+        "network_sha256": experiment.network.digest(),
+        "target_sha256": target.sha256,
+    }
+
+
+def write_report(
+    out: Path,
+    experiment: Experiment,
+    compilation: Compilation,
+    target: HardwareTarget,
+    candidate: Recording,
+    validation: Validation,
+    provenance: Mapping[str, Any],
+) -> tuple[Path, dict[str, Any]]:
+    """Write ``report.html`` and ``report.json`` into ``out``; return the path and the content."""
+    from lava_align.report import report_content, report_html
+
+    content = report_content(
+        experiment,
+        compilation,
+        target,
+        candidate,
+        validation.reference,
+        validation.verdict,
+        validation.margins,
+        provenance,
+    )
+    html = report_html(
+        content, candidate, validation.reference, forward_weights(experiment.network)
+    )
+    with atomic_path(out / "report.json") as partial:
+        partial.write_bytes(canonical_json(content))
+    with atomic_path(out / "report.html") as partial:
+        partial.write_text(html, encoding="utf-8")
+    return out / "report.html", content
+
+
+def bundle_documents(
+    path: Path,
+    experiment: Experiment,
+    compilation: Compilation,
+    target: HardwareTarget,
+    candidate: Recording,
+    validation: Validation,
+) -> Path:
+    """Write the bundle of a validated program."""
+    outcome = validation.verdict.outcome
+    return write_bundle(
+        path,
+        compilation.program,
+        {
+            "checks": [asdict(c) for c in compilation.checks],
+            "quantities": [asdict(q) for q in compilation.quantities],
+            "placement": asdict(compilation.placement),
+            "verdict": validation.verdict.to_dict(),
+            "margins": validation.margins.to_dict(),
+            "experiment": {
+                "title": experiment.title,
+                "seed": experiment.seed,
+                "network_sha256": experiment.network.digest(),
+            },
+        },
+        golden_recording(candidate, golden_steps(compilation.program)),
+        target=target,
+        verdict=outcome.value,
+        forced=outcome is not Outcome.EQUIVALENT,
+    )
+
+
+def golden_recording(recording: Recording, n_steps: int) -> Recording:
+    """Cut the first ``n_steps`` steps out of a recording that kept the weights at their end."""
+
+    def cut(group: Mapping[str, Spikes]) -> dict[str, Spikes]:
+        return {
+            name: Spikes(
+                step=s.step[s.step < n_steps], neuron=s.neuron[s.step < n_steps], size=s.size
+            )
+            for name, s in group.items()
+        }
+
+    weights = {
+        name: replace(w, step=w.step[w.step == n_steps], values=w.values[w.step == n_steps])
+        for name, w in recording.weights.items()
+    }
+    return replace(
+        recording,
+        n_steps=n_steps,
+        spikes=cut(recording.spikes),
+        stimuli=cut(recording.stimuli),
+        weights=weights,
+    )
+
+
+def reference_only(
+    experiment: Experiment, seeds: Sequence[int], *, progress: StageCallback | None = None
+) -> list[Recording]:
+    """Run the reference alone, one recording per seed."""
+    return run_reference(
+        experiment.network,
+        seeds,
+        dt=experiment.validation.reference_dt,
+        weight_steps=snapshot_steps(experiment.network.n_steps),
+        progress=None if progress is None else _stage(progress, "reference (Brian2)"),
+    )
+
+
+def summarise(recording: Recording, forwards: Mapping[str, Array]) -> dict[str, Any]:
+    """Rates and final alignment of a recording, JSON-plain; undefined figures are None."""
+    from lava_align.statistics.alignment import alignment
+
+    duration = recording.n_steps * recording.dt
+    populations = {
+        name: {
+            "neurons": spikes.size,
+            "spikes": len(spikes),
+            "rate": len(spikes) / spikes.size / duration,
+        }
+        for name, spikes in recording.spikes.items()
+    }
+    found = {
+        name: asdict(alignment(forwards[name], series.values[-1]))
+        for name, series in recording.weights.items()
+        if name in forwards and len(series.values)
+    }
+    aligned = {
+        name: {key: None if np.isnan(value) else float(value) for key, value in figures.items()}
+        for name, figures in found.items()
+    }
+    return {"populations": populations, "alignment": aligned}
