@@ -210,13 +210,13 @@ def _watch(
 ) -> None:
     """Wait for the child's end, at most until the deadline, and report progress."""
     end = time.monotonic() + deadline
-    done = np.load(folder / PROGRESS_FILE, mmap_mode="r")
     reported = -1
     while True:
         try:
             child.wait(timeout=POLL_SECONDS)
             return
         except subprocess.TimeoutExpired:
+            done = np.load(folder / PROGRESS_FILE)
             # Parts of a network that are not connected run one after the other.
             steps = int(done.sum()) // len(done)
         if progress is not None and reported < steps < n_steps:

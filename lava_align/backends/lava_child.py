@@ -42,6 +42,15 @@ def main(folder: Path, parent: int, prefix: str) -> int:
     shared_memory._SHM_NAME_PREFIX = f"/{prefix}"  # type: ignore[attr-defined]
     watch = threading.Thread(target=_die_with, args=(parent, folder, prefix), daemon=True)
     watch.start()
+    code = _run_reporting()
+    if os.getppid() != parent:
+        # The watch is killing what is left; to exit now would cut it short.
+        watch.join()
+    return code
+
+
+def _run_reporting() -> int:
+    """Run the job in the working folder; write down why it failed if it does."""
     try:
         _run(json.loads(Path(JOB_FILE).read_text()))
     except LavaFailureError as failure:

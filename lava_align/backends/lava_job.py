@@ -26,6 +26,9 @@ from lava_align.recording import Spikes
 Array = np.ndarray[Any, Any]
 Numerics = Literal["fixed_pt", "floating_pt"]
 
+# A trace of Lava's float model with tau 0 is NaN (connection.py:1397-1418); exp(-1 / 0.001) is 0.
+NO_TIME = 1e-3
+
 JOB_FILE = "job.json"
 ARRAYS_FILE = "arrays.npz"
 PROGRESS_FILE = "progress.npy"
@@ -133,7 +136,7 @@ def make_job(
             exponent = projection.weight_exp - exponents.get(projection.post, 0)
             weights = weights * 2.0**exponent
         arrays[f"weights{i}"] = weights
-        synapses.append(_synapses(projection, snapshots, f"weights{i}.npy"))
+        synapses.append(_synapses(projection, snapshots, f"weights{i}.npy", numerics))
     description = {
         "numerics": numerics,
         "n_steps": n_steps,
@@ -192,7 +195,9 @@ def _neuron(group: NeuronGroup, numerics: Numerics, exponent: int) -> tuple[dict
     }, bias * 2.0**group.bias_exp * scale / 64
 
 
-def _synapses(projection: Synapses, snapshots: list[int], file: str) -> dict[str, Any]:
+def _synapses(
+    projection: Synapses, snapshots: list[int], file: str, numerics: Numerics
+) -> dict[str, Any]:
     """Everything about a projection but its weights."""
     plastic = projection.learning is not None
     return {
@@ -203,12 +208,14 @@ def _synapses(projection: Synapses, snapshots: list[int], file: str) -> dict[str
         "sign_mode": projection.sign_mode.upper(),
         "weight_exp": projection.weight_exp,
         "num_weight_bits": projection.weight_bits,
-        "learning": _learning(projection.learning, projection.rng_seed),
+        "learning": _learning(projection.learning, projection.rng_seed, numerics),
         "snapshots": [file, snapshots] if plastic and snapshots else None,
     }
 
 
-def _learning(rule: LearningRule | None, rng_seed: int) -> dict[str, Any] | None:
+def _learning(
+    rule: LearningRule | None, rng_seed: int, numerics: Numerics
+) -> dict[str, Any] | None:
     """Arguments of ``Loihi2FLearningRule``."""
     if rule is None:
         return None
@@ -217,5 +224,6 @@ def _learning(rule: LearningRule | None, rng_seed: int) -> dict[str, Any] | None
         arguments[target] = expression.lava()
     for trace in ("x1", "x2", "y1", "y2", "y3"):
         arguments[f"{trace}_impulse"] = getattr(rule, trace).impulse
-        arguments[f"{trace}_tau"] = getattr(rule, trace).tau
+        tau = getattr(rule, trace).tau
+        arguments[f"{trace}_tau"] = NO_TIME if tau == 0 and numerics == "floating_pt" else tau
     return arguments
