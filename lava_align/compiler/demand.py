@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,9 +122,11 @@ class _Incoming:
         reach = min(len(synapses.weights), *target.limits.compartments_per_core.values)
         widths = sorted(target.packing.index_bits.value)
         self.index_bits = next((w for w in widths if 2**w >= reach), widths[-1])
+        # While a core fills up, the pieces already on it are asked about again and again.
+        self.lists = lru_cache(maxsize=64)(self._lists)
 
-    def lists(self, piece: Piece) -> Lists:
-        counts = np.count_nonzero(self.stored[piece.start : piece.stop], axis=0)
+    def _lists(self, piece: Piece) -> Lists:
+        counts = self.stored[piece.start : piece.stop].sum(axis=0, dtype=np.int32)
         present = counts > 0
         whole = np.where(present, piece.stop - piece.start, 0)
         dense = list_bits(whole, self.bits, self.packing)
@@ -134,7 +137,7 @@ class _Incoming:
             synapses=s,
             sources=present,
             bits=int(np.minimum(dense, sparse).sum()),
-            formats=frozenset((*key, kind) for kind in (sparse < dense)[present].tolist()),
+            formats=frozenset((*key, kind) for kind in set((sparse < dense)[present].tolist())),
         )
 
 
