@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -43,6 +44,8 @@ Array = np.ndarray[Any, Any]
 
 StageCallback = Callable[[str, int, int], None]
 """Called with (stage, done, total) as the work goes on."""
+
+FORWARD_WEIGHTS = "forward_weights.npz"
 
 SNAPSHOTS = 20
 """Weight snapshots of a run, beside the initial one, evenly spaced; the last is the end."""
@@ -135,6 +138,75 @@ def reference_seeds(experiment: Experiment) -> list[int]:
     return [int(s) for s in sequence.generate_state(experiment.validation.reference_runs)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReferenceRuns:
+    """The reference of an experiment, made without a look at any candidate's activity.
+
+    Parameters
+    ----------
+    same_input : Recording or None
+        The run that had the candidate's input spikes; None with independent input.
+    others : tuple of Recording
+        Runs with other seeds.
+    margins : Margins
+        Derived from ``others`` alone.
+    """
+
+    same_input: Recording | None
+    others: tuple[Recording, ...]
+    margins: Margins
+
+
+def run_references(
+    experiment: Experiment,
+    stimuli: Mapping[str, Spikes],
+    weight_steps: Sequence[int],
+    *,
+    progress: StageCallback | None = None,
+) -> ReferenceRuns:
+    """Run the reference with other seeds, and once with the given input spikes.
+
+    Parameters
+    ----------
+    stimuli : mapping
+        The candidate's input spikes; used only if the experiment's plan says ``same_input``.
+    weight_steps : sequence of int
+        When to keep the weights: as the candidate did.
+    """
+    plan = experiment.validation
+    paired = [dict(stimuli)] if plan.same_input else []
+    seeds = reference_seeds(experiment)
+    runs = run_reference(
+        experiment.network,
+        [experiment.seed][: len(paired)] + seeds,
+        inputs=paired + [draw_stimuli(experiment.network, seed) for seed in seeds],
+        dt=plan.reference_dt,
+        weight_steps=weight_steps,
+        progress=None if progress is None else _stage(progress, "reference (Brian2)"),
+    )
+    others = tuple(runs[len(paired) :])
+    forwards = forward_weights(experiment.network)
+    return ReferenceRuns(
+        same_input=runs[0] if paired else None,
+        others=others,
+        margins=derive_margins(others, forwards, margin_settings(experiment)),
+    )
+
+
+def compare(experiment: Experiment, candidate: Recording, reference: ReferenceRuns) -> Validation:
+    """Judge a recording by margins that exist already."""
+    paired = reference.same_input
+    verdict = judge(
+        candidate,
+        reference.others if paired is None else paired,
+        reference.margins,
+        forward_weights(experiment.network),
+        paired=paired is not None,
+    )
+    shown = reference.others[0] if paired is None else paired
+    return Validation(verdict=verdict, margins=reference.margins, reference=shown)
+
+
 def validate(
     experiment: Experiment, candidate: Recording, *, progress: StageCallback | None = None
 ) -> Validation:
@@ -149,31 +221,10 @@ def validate(
     InvalidInputError
         If the recording does not fit the experiment.
     """
-    plan = experiment.validation
-    forwards = forward_weights(experiment.network)
     _require_fit(experiment, candidate)
-    seeds = reference_seeds(experiment)
-    drawn = [draw_stimuli(experiment.network, seed) for seed in seeds]
-    paired = [dict(candidate.stimuli)] if plan.same_input else []
-    runs = run_reference(
-        experiment.network,
-        [experiment.seed][: len(paired)] + seeds,
-        inputs=paired + drawn,
-        dt=plan.reference_dt,
-        weight_steps=_compared_steps(candidate),
-        progress=None if progress is None else _stage(progress, "reference (Brian2)"),
-    )
-    others = runs[len(paired) :]
-    margins = derive_margins(others, forwards, margin_settings(experiment))
-    reference = runs[0] if paired else others
-    verdict = judge(candidate, reference, margins, forwards, paired=bool(paired))
-    return Validation(verdict=verdict, margins=margins, reference=runs[0])
-
-
-def _compared_steps(candidate: Recording) -> tuple[int, ...]:
-    return tuple(
-        int(s) for s in sorted({int(s) for w in candidate.weights.values() for s in w.step})
-    )
+    steps = sorted({int(s) for w in candidate.weights.values() for s in w.step})
+    reference = run_references(experiment, candidate.stimuli, steps, progress=progress)
+    return compare(experiment, candidate, reference)
 
 
 def _require_fit(experiment: Experiment, candidate: Recording) -> None:
@@ -338,14 +389,33 @@ def write_report(
         validation.margins,
         provenance,
     )
-    html = report_html(
-        content, candidate, validation.reference, forward_weights(experiment.network)
-    )
+    forwards = forward_weights(experiment.network)
+    html = report_html(content, candidate, validation.reference, forwards)
+    with atomic_path(out / FORWARD_WEIGHTS) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **forwards)  # type: ignore[arg-type]
     with atomic_path(out / "report.json") as partial:
         partial.write_bytes(canonical_json(content))
     with atomic_path(out / "report.html") as partial:
         partial.write_text(html, encoding="utf-8")
     return out / "report.html", content
+
+
+def load_forward_weights(folder: Path) -> dict[str, Array]:
+    """Read the forward weights beside a report: what the report's scatter plots need.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file is missing or unreadable.
+    """
+    path = folder / FORWARD_WEIGHTS
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InvalidInputError(
+            Problem(str(path), f"missing or unreadable ({error})", "a folder made by deploy")
+        ) from error
 
 
 def bundle_documents(

@@ -87,26 +87,29 @@ def _show(done: Deployment) -> None:
         ("projection", "form", "r", "sign agreement", "angle"),
         [
             (
-                f"{name} ~ {entry['mirrors']}ᵀ",
-                form,
-                number(_last(entry[form]["r"])),
-                number(_last(entry[form]["sign_agreement"])),
-                f"{number(_last(entry[form]['angle']))}°",
+                f"{projection['name']} ~ {projection['mirrors']}ᵀ",
+                word,
+                *(
+                    number(_last(projection["alignment"][run][figure]))
+                    for figure in ("r", "sign_agreement", "angle")
+                ),
             )
-            for name, entry in content["alignment"].items()
-            for form in ("chip", "reference")
+            for projection in content["projections"]
+            for run, word in (("candidate", "chip form"), ("reference", "reference"))
         ],
     )
+    rows = {row["resource"]: row for row in content["utilisation"]}
     table(
-        f"Utilisation of {content['target']['id']}: {content['cores']['used']} of "
-        f"{content['cores']['available']} cores",
-        ("resource", "busiest core", "available"),
+        f"Utilisation of {content['target']['id']}: {content['cores']} of "
+        f"{number(rows['cores']['available'])} cores",
+        ("resource", "busiest core", "available", "evidence"),
         [
-            (row["resource"], number(row["busiest"]), number(row["available"]))
-            for row in content["utilisation"]
+            (name, number(row["busiest"]), number(row["available"]), row["evidence"])
+            for name, row in rows.items()
+            if name != "cores"
         ],
     )
-    click.echo(f"Limits:  {content['limits']}")
+    click.echo(f"Limits:  {content['overall']}")
     click.echo(f"Verdict: {done.verdict.outcome.value}. {done.verdict.claim}")
     for row in done.verdict.rows:
         if row.primary and row.outcome.value != "EQUIVALENT":

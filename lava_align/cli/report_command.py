@@ -21,19 +21,20 @@ def command(folder: Path, out: Path | None, as_json: bool) -> None:
     """Write the HTML report of a FOLDER made by `deploy` again, from its JSON and recordings."""
     from lava_align.errors import InvalidInputError, Problem
     from lava_align.files import atomic_path
+    from lava_align.pipeline import load_forward_weights
     from lava_align.recording import Recording
     from lava_align.report import report_html
 
     path = folder / "report.json"
     try:
         content = json.loads(path.read_bytes())
-        forwards = content["forward_weights"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise InvalidInputError(
             Problem(str(path), f"missing or unreadable ({error})", "a folder made by deploy")
         ) from error
     candidate = Recording.load(folder / "candidate.rec.h5")
     reference = Recording.load(folder / "reference.rec.h5")
+    forwards = load_forward_weights(folder)
     out = out or folder / "report.html"
     with atomic_path(out) as partial:
         partial.write_text(report_html(content, candidate, reference, forwards), encoding="utf-8")
