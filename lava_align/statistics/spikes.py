@@ -102,7 +102,8 @@ def isi_cv(spikes: Spikes, *, start_step: int = 0, min_spikes: int = MIN_SPIKES)
     """
     if min_spikes < 3:
         raise InvalidInputError(Problem("min_spikes", str(min_spikes), "at least 3"))
-    order = np.lexsort((spikes.step, spikes.neuron))
+    # Spikes come sorted by step, and a stable sort keeps that order within a neuron.
+    order = np.argsort(spikes.neuron, kind="stable")
     order = order[spikes.step[order] >= start_step]
     step, neuron = spikes.step[order], spikes.neuron[order]
     same = neuron[1:] == neuron[:-1]

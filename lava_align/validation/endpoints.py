@@ -303,11 +303,13 @@ def _start_step(recording: Recording, settings: MeasureSettings) -> int:
 
 def _problems(recording: Recording, forwards: Forwards, settings: MeasureSettings) -> list[Problem]:
     found = []
-    start = _start_step(recording, settings)
-    window = (recording.n_steps - start) * recording.dt
-    if start < 0 or window < 2 * settings.bin_width:
+    start, per_bin = _start_step(recording, settings), round(settings.bin_width / recording.dt)
+    if per_bin < 1:
+        allowed = f"at least a time step ({recording.dt} s)"
+        found.append(Problem("bin_width", f"{settings.bin_width} s", allowed))
+    elif start < 0 or recording.n_steps - start < 2 * per_bin:
         length = f"{settings.warmup} s of {recording.n_steps * recording.dt:g} s"
-        allowed = f"a warm-up that leaves two bins of {settings.bin_width} s"
+        allowed = f"a warm-up >= 0 that leaves two bins of {settings.bin_width} s"
         found.append(Problem("warmup", length, allowed))
     for name, series in recording.weights.items():
         if name not in forwards:

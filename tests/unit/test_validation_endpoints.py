@@ -143,6 +143,11 @@ def test_the_warm_up_must_leave_something(warmup):
         measure(recording(), FORWARD, MeasureSettings(warmup=warmup))
 
 
+def test_a_bin_holds_at_least_a_step():
+    with pytest.raises(InvalidInputError, match="bin_width"):
+        measure(recording(dt=20e-3), FORWARD)
+
+
 def test_distances():
     assert distance(endpoint("rate", [12.0]), endpoint("rate", [10.0])) == 2
     profile = distance(endpoint("rate_profile", [3.0, 5.0]), endpoint("rate_profile", [3.0, 4.0]))
