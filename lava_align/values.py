@@ -25,8 +25,7 @@ def frozen_array(value: Any, dtype: Any) -> np.ndarray[Any, Any]:
 def _update(digest: Any, value: Any) -> None:
     """Feed ``value`` to ``digest`` so that different values give different byte streams."""
     if isinstance(value, np.ndarray):
-        digest.update(f"array:{value.dtype.str}:{value.shape}:".encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
+        _update_array(digest, value)
     elif is_dataclass(value) and not isinstance(value, type):
         digest.update(f"{type(value).__name__}(".encode())
         for field in fields(value):
@@ -43,11 +42,38 @@ def _update(digest: Any, value: Any) -> None:
         for item in value:
             _update(digest, item)
     else:
-        digest.update(f"{type(value).__name__}:{value!r};".encode())
+        digest.update(_scalar(value).encode())
+
+
+def _update_array(digest: Any, array: np.ndarray[Any, Any]) -> None:
+    if array.dtype.kind not in "biufU":
+        raise TypeError(f"no digest for arrays of {array.dtype}")
+    digest.update(f"array:{array.dtype.str}:{array.shape}:".encode())
+    # Adding 0.0 turns -0.0 into 0.0, which it equals.
+    plain = array + 0.0 if array.dtype.kind == "f" else array
+    digest.update(np.ascontiguousarray(plain, dtype=array.dtype).tobytes())
+
+
+def _scalar(value: Any) -> str:
+    """Text of a scalar; equal numbers, such as 1 and 1.0, give the same."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool | str | bytes | None):
+        return f"{type(value).__name__}:{value!r};"
+    if isinstance(value, int | float):
+        whole = isinstance(value, float) and value.is_integer()
+        return f"number:{int(value) if whole else value!r};"
+    raise TypeError(f"no digest for a {type(value).__name__}")
 
 
 def content_digest(value: Any) -> str:
-    """SHA-256 (hex) of a value built from dataclasses, arrays, mappings, tuples and scalars."""
+    """SHA-256 (hex) of a value built from dataclasses, arrays, mappings, tuples and scalars.
+
+    Raises
+    ------
+    TypeError
+        For anything else: a digest of what only looks equal would be worthless.
+    """
     digest = hashlib.sha256()
     _update(digest, value)
     return digest.hexdigest()

@@ -73,10 +73,19 @@ def program_files(program: Program) -> dict[str, bytes]:
 def save_program(program: Program, folder: str | Path) -> Path:
     """Write a program's folder, replacing one that is there; nothing is left half-written."""
     folder = Path(folder)
-    with atomic_folder(folder) as partial:
+    with atomic_folder(folder, _is_program) as partial:
         for name, data in program_files(program).items():
             (partial / name).write_bytes(data)
     return folder
+
+
+def _is_program(folder: Path) -> bool:
+    """Whether a folder holds a program and nothing else, so that it may be replaced."""
+    try:
+        listed = _manifest((folder / MANIFEST).read_bytes(), folder)["files"]
+    except (OSError, IntegrityError):
+        return False
+    return all(entry.name in (MANIFEST, *listed) for entry in folder.iterdir())
 
 
 def load_program(folder: str | Path) -> Program:

@@ -13,7 +13,7 @@ _UNITS: dict[Dimension, dict[str, float]] = {
     "rate": {"Hz": 1.0, "kHz": 1e3},
 }
 _EXAMPLES: dict[Dimension, str] = {"time": "'20 ms'", "rate": "'200 Hz'"}
-_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]+)\s*")
+_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]+)\s*", re.ASCII)
 
 
 def parse_quantity(value: object, dimension: Dimension) -> float:
@@ -51,9 +51,8 @@ def parse_quantity(value: object, dimension: Dimension) -> float:
 
 
 def format_time(seconds: float) -> str:
-    """Write a time with the largest unit that leaves a number of at least 1."""
-    for unit in ("s", "ms", "us"):
-        scale = _UNITS["time"][unit]
-        if abs(seconds) >= scale or unit == "us":
-            return f"{seconds / scale:.6g} {unit}"
-    raise AssertionError("unreachable")
+    """Write a time with the largest unit below minutes that leaves a number of at least 1."""
+    if seconds == 0 or not math.isfinite(seconds):
+        return f"{seconds:g} s"
+    unit = next((u for u in ("s", "ms") if abs(seconds) >= _UNITS["time"][u]), "us")
+    return f"{seconds / _UNITS['time'][unit]:.12g} {unit}"
