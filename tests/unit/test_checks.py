@@ -431,6 +431,12 @@ def test_all_violations_are_raised_at_once():
         assert words in text
 
 
+def test_an_unverified_limit_counts_once_however_often_it_is_touched():
+    checks = check(program(learning=rule("x0*y1 - x0*y2")), LOIHI1)
+    assert len([entry for entry in checks if entry.id == "learning.trace_tau"]) == 2
+    assert overall(checks) == "PASS (3 limits unverified)"
+
+
 def test_one_violation_is_not_plural():
     assert overall(check(program(neuron={"du": 5000}), LOIHI1)) == "FAIL (1 violation)"
 

@@ -307,19 +307,24 @@ def test_compartment_profiles_are_kept_below_the_tightest_source(groups, cores):
     assert len(placement.cores) == cores
 
 
-def _formats(count):
+def _formats(count, size=1):
     inputs = [("in", 2)]
     exponents = [(exp, bits) for bits in (8, 6) for exp in range(-7, 8)][:count]
     entries = [
-        synapses("in", "a", [[4, 4]], name=f"p{i}", weight_exp=exp, weight_bits=bits)
+        synapses("in", "a", [[4, 4]] * size, name=f"p{i}", weight_exp=exp, weight_bits=bits)
         for i, (exp, bits) in enumerate(exponents)
     ]
-    return program([group("a", 1)], entries, inputs)
+    return program([group("a", size)], entries, inputs)
 
 
 def test_synapse_formats_of_a_neuron_just_fit():
     placement = place(_formats(15), LOIHI1)
     assert placement.cores[0].used["synapse_formats_per_core"] == 15
+
+
+def test_the_loosest_source_holds_where_the_tightest_cannot_be_kept():
+    # Ten formats break the tighter of two sources however the population is cut.
+    assert pieces(place(_formats(10, size=20), LOIHI1)) == [["a[0:20]"]]
 
 
 def test_a_neuron_with_too_many_synapse_formats_fits_nowhere():
