@@ -12,20 +12,32 @@ which is not the same as one that did not spike.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lava_align.errors import InvalidInputError, Problem
-from lava_align.files import atomic_path
+from lava_align.errors import IntegrityError, InvalidInputError, Problem
+from lava_align.files import atomic_path, require_file
 from lava_align.values import ArrayValue, frozen_array
 
 Array = np.ndarray[Any, Any]
 
 SCHEMA = "lava-align-recording/1"
+
+
+def _integers(values: Any, dtype: Any) -> Array:
+    """Convert without the silent truncation and wrap-around of NumPy's own conversion."""
+    array = np.asarray(values)
+    if array.size and array.dtype.kind not in "iu":
+        raise ValueError(f"values of {array.dtype} where whole numbers are wanted")
+    limits = np.iinfo(dtype)
+    if array.size and not limits.min <= int(array.min()) <= int(array.max()) <= limits.max:
+        raise ValueError(f"values do not fit {limits.dtype}")
+    return array.astype(dtype)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,6 +50,11 @@ class Spikes(ArrayValue):
     neuron : ndarray of int32, shape (n_spikes,)
     size : int
         Number of neurons, silent ones included.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not integers, do not fit their types or differ in length.
     """
 
     step: Array
@@ -45,9 +62,12 @@ class Spikes(ArrayValue):
     size: int
 
     def __post_init__(self) -> None:
-        step = np.asarray(self.step, dtype=np.int64)
-        neuron = np.asarray(self.neuron, dtype=np.int32)
+        step = _integers(self.step, np.int64)
+        neuron = _integers(self.neuron, np.int32)
+        if step.ndim != 1 or step.shape != neuron.shape:
+            raise ValueError(f"steps {step.shape} and neurons {neuron.shape} do not pair up")
         order = np.lexsort((neuron, step))
+        object.__setattr__(self, "size", int(self.size))
         object.__setattr__(self, "step", frozen_array(step[order], np.int64))
         object.__setattr__(self, "neuron", frozen_array(neuron[order], np.int32))
 
@@ -79,6 +99,11 @@ class Series(ArrayValue):
     ----------
     step : ndarray of int64, shape (n,)
     values : ndarray of int32 or float64, shape (n, ...)
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not numbers, do not fit their types or differ in length.
     """
 
     step: Array
@@ -86,8 +111,15 @@ class Series(ArrayValue):
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values)
-        dtype = np.int32 if np.issubdtype(values.dtype, np.integer) else np.float64
-        object.__setattr__(self, "step", frozen_array(self.step, np.int64))
+        if values.dtype.kind in "iu":
+            values = _integers(values, np.int32)
+        elif values.dtype.kind != "f":
+            raise ValueError(f"values of {values.dtype} are not numbers")
+        dtype = np.int32 if values.dtype.kind == "i" else np.float64
+        step = _integers(self.step, np.int64)
+        if step.ndim != 1 or values.shape[:1] != step.shape:
+            raise ValueError(f"{step.shape} steps, {values.shape} values: one array per step")
+        object.__setattr__(self, "step", frozen_array(step, np.int64))
         object.__setattr__(self, "values", frozen_array(values, dtype))
 
 
@@ -127,6 +159,11 @@ class Recording(ArrayValue):
     not_probed: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dt", float(self.dt))
+        object.__setattr__(self, "n_steps", int(self.n_steps))
+        object.__setattr__(self, "not_probed", tuple(self.not_probed))
+
     def save(self, path: str | Path) -> Path:
         """Write an HDF5 file; an interrupted write leaves nothing under ``path``."""
         import h5py
@@ -140,7 +177,8 @@ class Recording(ArrayValue):
                 "not_probed": list(self.not_probed),
                 "provenance": dict(self.provenance),
             }
-            file.attrs["header"] = json.dumps(header, sort_keys=True)
+            file.attrs["header"] = json.dumps(header, sort_keys=True, default=_plain)
+            file.attrs["digest"] = self.digest()
             for group in ("spikes", "stimuli"):
                 file.create_group(group)
                 for name, spikes in getattr(self, group).items():
@@ -158,30 +196,44 @@ class Recording(ArrayValue):
 
     @classmethod
     def load(cls, path: str | Path) -> Recording:
-        """Read a file written by :meth:`save`.
+        """Read a file written by :meth:`save`, or by another tool in the same format.
 
         Raises
         ------
         InvalidInputError
             If the file is missing, truncated, not HDF5, not a recording, or inconsistent.
+        IntegrityError
+            If the content is not what the digest in the file says; a file may come without one.
         """
         import h5py
 
         path = Path(path)
-        if not path.is_file():
-            raise InvalidInputError(Problem(str(path), "no such file", "a recording (*.rec.h5)"))
+        allowed = f"a {SCHEMA} file (*.rec.h5)"
+        require_file(path, allowed)
         try:
             with h5py.File(path, "r") as file:
                 recording = _read(file)
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+                digest = file.attrs.get("digest")
+        except Exception as error:  # a damaged file can make HDF5 raise anything
             detail = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InvalidInputError(
-                Problem(str(path), f"unreadable or truncated ({detail})", f"a {SCHEMA} file")
+                Problem(str(path), f"unreadable or truncated ({detail})", allowed)
             ) from error
         problems = list(_problems(recording, str(path)))
         if problems:
             raise InvalidInputError(problems)
+        if digest is not None and digest != recording.digest():
+            raise IntegrityError(
+                Problem(str(path), "content and digest disagree", "an untouched recording")
+            )
         return recording
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars and arrays as JSON knows them."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"provenance holds a {type(value).__name__}; use strings and numbers")
 
 
 def _write(node: Any, name: str, values: Array) -> None:
@@ -223,25 +275,41 @@ def _read_series(group: Any) -> dict[str, Series]:
     }
 
 
-def _problems(recording: Recording, where: str) -> list[Problem]:
-    problems = []
-    if not (recording.dt > 0 and recording.n_steps >= 1):
-        problems.append(Problem(where, f"dt {recording.dt}, n_steps {recording.n_steps}", "> 0"))
+def _problems(recording: Recording, where: str) -> Iterator[Problem]:
+    """Yield what contradicts itself; types and lengths were checked by the types."""
+    if not (0 < recording.dt < math.inf):
+        yield Problem(f"{where}:dt", f"{recording.dt} s", "a positive, finite time")
+    if recording.n_steps < 1:
+        yield Problem(f"{where}:n_steps", str(recording.n_steps), "at least 1")
+        return
     for group in ("spikes", "stimuli"):
         for name, spikes in getattr(recording, group).items():
-            place = f"{where}:{group}/{name}"
-            if len(spikes) and not (spikes.neuron.min() >= 0 and spikes.neuron.max() < spikes.size):
-                problems.append(Problem(place, "neuron out of range", f"0..{spikes.size - 1}"))
-            if len(spikes) and not (
-                spikes.step.min() >= 0 and spikes.step.max() < recording.n_steps
-            ):
-                problems.append(Problem(place, "step out of range", f"0..{recording.n_steps - 1}"))
-    for group in ("weights", "states"):
+            yield from _spike_problems(spikes, recording.n_steps, f"{where}:{group}/{name}")
+    for group, n_dimensions in (("weights", 3), ("states", 2)):
         for name, series in getattr(recording, group).items():
             place = f"{where}:{group}/{name}"
-            if len(series.step) != len(series.values):
-                lengths = f"{len(series.step)} steps, {len(series.values)} values"
-                problems.append(Problem(place, lengths, "as many values as steps"))
+            if series.values.ndim != n_dimensions:
+                shape = "(n, n_post, n_pre)" if group == "weights" else "(n, size)"
+                yield Problem(place, f"shape {series.values.shape}", shape)
             if not np.isfinite(series.values).all():
-                problems.append(Problem(place, "NaN or infinite values", "finite numbers"))
-    return problems
+                yield Problem(place, "NaN or infinite values", "finite numbers")
+            inside = (series.step >= 0) & (series.step <= recording.n_steps)
+            if not inside.all() or (np.diff(series.step) <= 0).any():
+                yield Problem(place, "steps", f"ascending, within 0..{recording.n_steps}")
+
+
+def _spike_problems(spikes: Spikes, n_steps: int, where: str) -> Iterator[Problem]:
+    if spikes.size < 1:
+        yield Problem(where, f"size {spikes.size}", "at least 1 neuron")
+    if not len(spikes):
+        return
+    for key, limit in (("neuron", spikes.size), ("step", n_steps)):
+        values = getattr(spikes, key)
+        bad = values[(values < 0) | (values >= limit)]
+        if bad.size:
+            yield Problem(where, f"{key} {bad[0]} is out of range", f"0..{limit - 1}")
+    twice = (np.diff(spikes.step) == 0) & (np.diff(spikes.neuron) == 0)
+    if twice.any():
+        at = int(np.argmax(twice))
+        value = f"neuron {spikes.neuron[at]} spikes twice in step {spikes.step[at]}"
+        yield Problem(where, value, "at most one spike per neuron and step")
