@@ -19,6 +19,7 @@ area :math:`\tau_d` for every :math:`\tau_r < \tau_d`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,8 +28,15 @@ import numpy as np
 
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.model.stimuli import Drive
+from lava_align.model.units import format_time
 from lava_align.recording import Spikes
 from lava_align.values import ArrayValue, frozen_array
+
+# Neurons are counted in int32, and so are steps in Lava.
+MAX_SIZE = MAX_STEPS = 2**31 - 1
+
+# ASCII, because names become names in programs and files.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,28 +184,36 @@ class Network(ArrayValue):
 
 
 def _problems(network: Network) -> Iterator[Problem]:
-    if not (math.isfinite(network.dt) and network.dt > 0):
-        yield Problem("dt", f"{network.dt} s", "a positive, finite time step")
-        return
-    if not (math.isfinite(network.duration) and network.duration > 0):
-        yield Problem("duration", f"{network.duration} s", "a positive, finite time")
-        return
-    if network.n_steps < 1:
-        yield Problem(
-            "duration", f"{network.duration} s is shorter than dt {network.dt} s", "use >= one step"
-        )
+    time_problems = list(_time_problems(network.dt, network.duration))
+    yield from time_problems
     if not network.populations:
         yield Problem("populations", "none", "a network needs at least one population")
     yield from _duplicate_names(network)
+    # Without a time step, what is compared with one is not; the other problems still are found.
+    dt = math.nan if time_problems else network.dt
     for population in network.populations:
-        yield from _population_problems(population, network.dt)
+        yield from _population_problems(population, dt)
     sizes = {p.name: p.size for p in network.populations}
     shapes = {p.name: p.weights.shape for p in network.projections}
     for projection in network.projections:
         yield from _projection_problems(projection, sizes)
         yield from _plasticity_problems(projection, shapes, network)
     for stimulus in network.stimuli:
-        yield from _stimulus_problems(stimulus, sizes, network)
+        yield from _stimulus_problems(stimulus, sizes, dt)
+
+
+def _time_problems(dt: float, duration: float) -> Iterator[Problem]:
+    for key, value in (("dt", dt), ("duration", duration)):
+        if not (math.isfinite(value) and value > 0):
+            yield Problem(key, format_time(value), "a positive, finite time")
+            return
+    steps = duration / dt
+    if round(min(steps, 1.0)) < 1:
+        found = f"{format_time(duration)} is shorter than dt ({format_time(dt)})"
+        yield Problem("duration", found, "at least one step")
+    if steps > MAX_STEPS:
+        found = f"{format_time(duration)} is {steps:.3g} steps of dt ({format_time(dt)})"
+        yield Problem("duration", found, f"at most {MAX_STEPS} steps")
 
 
 def _duplicate_names(network: Network) -> Iterator[Problem]:
@@ -210,10 +226,16 @@ def _duplicate_names(network: Network) -> Iterator[Problem]:
     for kind, items in groups:
         for item in items:
             if item.name in seen:
-                yield Problem(f"{kind}.{item.name}", "name used twice", "names must be unique")
-            if not item.name.isidentifier():
                 yield Problem(
-                    f"{kind}.{item.name}", "not a name", "use letters, digits and underscores"
+                    f"{kind}.{item.name}",
+                    "name used twice",
+                    "one name for each population, projection and stimulus",
+                )
+            if not _NAME.fullmatch(item.name):
+                yield Problem(
+                    f"{kind}.{item.name}",
+                    "not a name",
+                    "a letter, then letters, digits and underscores",
                 )
             seen.add(item.name)
 
@@ -221,27 +243,27 @@ def _duplicate_names(network: Network) -> Iterator[Problem]:
 def _population_problems(population: Population, dt: float) -> Iterator[Problem]:
     where = f"populations.{population.name}"
     neuron = population.neuron
-    if population.size < 1:
-        yield Problem(f"{where}.size", str(population.size), "at least 1 neuron")
+    if not 1 <= population.size <= MAX_SIZE:
+        yield Problem(f"{where}.size", str(population.size), f"1..{MAX_SIZE} neurons")
     for key in ("tau_m", "tau_syn"):
         value = getattr(neuron, key)
         if not (math.isfinite(value) and value > 0):
-            yield Problem(f"{where}.{key}", f"{value} s", "a positive, finite time")
+            yield Problem(f"{where}.{key}", format_time(value), "a positive, finite time")
     for key in ("tau_rise", "refractory"):
         value = getattr(neuron, key)
         if not (math.isfinite(value) and value >= 0):
-            yield Problem(f"{where}.{key}", f"{value} s", "a finite time >= 0")
+            yield Problem(f"{where}.{key}", format_time(value), "a finite time >= 0")
     if neuron.tau_rise >= neuron.tau_syn > 0:
-        yield Problem(
-            f"{where}.tau_rise", f"{neuron.tau_rise} s", f"below tau_syn ({neuron.tau_syn} s)"
-        )
+        found, limit = format_time(neuron.tau_rise), format_time(neuron.tau_syn)
+        yield Problem(f"{where}.tau_rise", found, f"below tau_syn ({limit})")
     for key in ("threshold", "reset", "bias"):
         if not math.isfinite(getattr(neuron, key)):
             yield Problem(f"{where}.{key}", str(getattr(neuron, key)), "a finite number")
     if neuron.threshold <= neuron.reset:
         yield Problem(f"{where}.threshold", str(neuron.threshold), f"above reset ({neuron.reset})")
-    if neuron.refractory and neuron.refractory < dt:
-        yield Problem(f"{where}.refractory", f"{neuron.refractory} s", f"0 or >= dt ({dt} s)")
+    if 0 < neuron.refractory < dt:
+        found, least = format_time(neuron.refractory), format_time(dt)
+        yield Problem(f"{where}.refractory", found, f"0 or >= dt ({least})")
 
 
 def _projection_problems(projection: Projection, sizes: Mapping[str, int]) -> Iterator[Problem]:
@@ -271,10 +293,11 @@ def _plasticity_problems(
 ) -> Iterator[Problem]:
     if projection.plasticity is None:
         return
-    where = f"projections.{projection.name}.mirrors"
+    where = f"projections.{projection.name}.rule.mirrors"
     mirrors = projection.plasticity.mirrors
     if mirrors not in shapes:
-        yield Problem(where, f"no projection '{mirrors}'", f"one of: {', '.join(shapes)}")
+        known = ", ".join(name for name in shapes if name != projection.name) or "none"
+        yield Problem(where, f"no projection '{mirrors}'", f"one of: {known}")
         return
     forward = network.projection(mirrors)
     if (forward.pre, forward.post) != (projection.post, projection.pre):
@@ -286,7 +309,7 @@ def _plasticity_problems(
 
 
 def _stimulus_problems(
-    stimulus: Stimulus, sizes: Mapping[str, int], network: Network
+    stimulus: Stimulus, sizes: Mapping[str, int], dt: float
 ) -> Iterator[Problem]:
     where = f"stimuli.{stimulus.name}"
     if not math.isfinite(stimulus.weight):
@@ -298,7 +321,8 @@ def _stimulus_problems(
             f"one of: {', '.join(sizes) or 'none'}",
         )
         return
-    yield from stimulus.drive.problems(where, sizes[stimulus.population], network.dt)
+    if not math.isnan(dt):
+        yield from stimulus.drive.problems(f"{where}.drive", sizes[stimulus.population], dt)
 
 
 def draw_stimuli(network: Network, seed: int) -> dict[str, Spikes]:

@@ -8,16 +8,23 @@ from typing import Any
 import numpy as np
 
 from lava_align.errors import InvalidInputError, MissingDependencyError, Problem
+from lava_align.files import require_file
 
 Array = np.ndarray[Any, Any]
 
+# A file of another kind has a problem in every line.
+_SHOWN = 10
+
 
 def _load_numpy(path: Path, allowed: str) -> Any:
-    if not path.is_file():
-        raise InvalidInputError(Problem(str(path), "no such file", allowed))
+    require_file(path, allowed)
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # a damaged file can make NumPy raise anything
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidInputError(
             Problem(str(path), f"unreadable or truncated ({detail})", allowed)
@@ -31,11 +38,20 @@ def _numeric(array: Any, path: Path, allowed: str) -> Array:
 
 
 def load_weights(path: Path) -> Array:
-    """Read a weight matrix (n_post, n_pre) from a ``.npy`` file."""
+    """Read a weight matrix (n_post, n_pre) from a ``.npy`` file.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file is missing, damaged or not a matrix of finite numbers.
+    """
     allowed = "a .npy file with a matrix (n_post, n_pre)"
     array = _numeric(_load_numpy(path, allowed), path, allowed)
     if array.ndim != 2:
-        raise InvalidInputError(Problem(str(path), f"{array.ndim} dimensions", allowed))
+        raise InvalidInputError(Problem(str(path), f"shape {array.shape}", allowed))
+    if not np.isfinite(array).all():
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InvalidInputError(Problem(str(path), f"{array[at]} at {at}", "finite numbers"))
     return array.astype(np.float64)
 
 
@@ -54,38 +70,36 @@ def load_spikes(path: Path) -> tuple[Array, Array]:
     if path.suffix == ".csv":
         return _spikes_from_csv(path, allowed)
     archive = _load_numpy(path, allowed)
-    try:
-        names = set(archive.files)
-        if not {"times", "neurons"} <= names:
-            raise InvalidInputError(Problem(str(path), f"arrays {sorted(names)}", allowed))
-        times = _numeric(archive["times"], path, allowed)
-        neurons = _numeric(archive["neurons"], path, allowed)
-    except AttributeError:
-        raise InvalidInputError(Problem(str(path), "a single array", allowed)) from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InvalidInputError(Problem(str(path), f"unreadable ({error})", allowed)) from error
+    if not isinstance(archive, dict):
+        raise InvalidInputError(Problem(str(path), "a single array", allowed))
+    if not {"times", "neurons"} <= set(archive):
+        found = ", ".join(sorted(archive)) or "none"
+        raise InvalidInputError(Problem(str(path), f"its arrays are: {found}", allowed))
+    times, neurons = (_numeric(archive[name], path, allowed) for name in ("times", "neurons"))
     return times.astype(np.float64), _indices(neurons, path)
 
 
 def _spikes_from_csv(path: Path, allowed: str) -> tuple[Array, Array]:
-    if not path.is_file():
-        raise InvalidInputError(Problem(str(path), "no such file", allowed))
+    require_file(path, allowed)
     times, neurons, problems = [], [], []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(Problem(str(path), f"unreadable ({error})", allowed)) from error
     for number, line in enumerate(lines, start=1):
         cells = [cell.strip() for cell in line.split(",")]
-        if not line.strip() or (number == 1 and not _is_number(cells[0])):
+        if not line.strip() or (number == 1 and not any(map(_is_number, cells))):
             continue
-        if len(cells) != 2 or not all(_is_number(cell) for cell in cells):
-            problems.append(Problem(f"{path}, line {number}", repr(line), "time,neuron"))
+        if len(cells) != 2 or not all(map(_is_number, cells)):
+            problems.append(Problem(f"{path}, line {number}", repr(line[:60]), "time,neuron"))
             continue
         times.append(float(cells[0]))
         neurons.append(float(cells[1]))
     if problems:
-        raise InvalidInputError(problems)
+        shown, rest = problems[:_SHOWN], len(problems) - _SHOWN
+        if rest > 0:
+            shown.append(Problem(str(path), f"{rest} more lines like these", "time,neuron"))
+        raise InvalidInputError(shown)
     return np.array(times, dtype=np.float64), _indices(np.array(neurons), path)
 
 
@@ -98,9 +112,11 @@ def _is_number(text: str) -> bool:
 
 
 def _indices(values: Array, path: Path) -> Array:
-    if not np.isfinite(values).all() or not (values == np.round(values)).all():
+    # NaN fails every comparison; what does not fit an int32 would wrap around.
+    bad = ~((values == np.round(values)) & (np.abs(values.astype(np.float64)) < 2.0**31))
+    if bad.any():
         raise InvalidInputError(
-            Problem(f"{path}: neurons", "fractional or not finite", "whole numbers")
+            Problem(f"{path}: neurons", f"{values[bad].ravel()[0]}", "indices, whole numbers")
         )
     return values.astype(np.int64)
 
@@ -114,14 +130,22 @@ def load_images(dataset: str | None, path: Path | None) -> Array:
         The 1,797 scikit-learn digits, 8x8 (test part of Alpaydin & Kaynak 1998, UCI).
     path : Path or None
         A ``.npy`` file of shape (n_images, ...), floats in 0..1 or 8-bit integers.
+
+    Raises
+    ------
+    InvalidInputError
+        If not exactly one of the two is given, or the file does not hold images.
+    MissingDependencyError
+        If the digits are asked for and scikit-learn is not installed.
     """
     if (dataset is None) == (path is None):
-        raise InvalidInputError(
-            Problem("drive", f"dataset {dataset!r}, path {path}", "give either dataset or path")
-        )
+        given = "neither" if path is None else "both"
+        raise InvalidInputError(Problem("images", f"{given} given", "either dataset or path"))
     if path is not None:
         allowed = "a .npy file (n_images, ...) of floats in 0..1 or uint8"
         array = _numeric(_load_numpy(path, allowed), path, allowed)
+        if array.ndim < 2 or not array.size:
+            raise InvalidInputError(Problem(str(path), f"shape {array.shape}", allowed))
         images = array.reshape(len(array), -1).astype(np.float64)
         return images / 255.0 if array.dtype == np.uint8 else images
     try:

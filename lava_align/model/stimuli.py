@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from lava_align.errors import Problem
+from lava_align.model.units import format_time
 from lava_align.recording import Spikes
 from lava_align.values import ArrayValue, frozen_array
 
@@ -193,7 +194,8 @@ class RecordedDrive(Drive, ArrayValue):
     Parameters
     ----------
     times : ndarray, shape (n_spikes,)
-        Seconds, ascending, >= 0. Spikes after the end of the run are not used.
+        Seconds, ascending, >= 0; each goes to the nearest step. Spikes after the end of the run
+        are not used.
     neurons : ndarray of int, shape (n_spikes,)
         Index of the neuron each spike goes to.
     """
@@ -212,7 +214,8 @@ class RecordedDrive(Drive, ArrayValue):
             yield Problem(where, shapes, "two one-dimensional arrays of equal length")
             return
         if not np.isfinite(self.times).all() or (self.times < 0).any():
-            yield Problem(f"{where}.times", "negative, NaN or infinite", "finite seconds >= 0")
+            bad = self.times[~(np.isfinite(self.times) & (self.times >= 0))][0]
+            yield Problem(f"{where}.times", f"{bad} s", "finite seconds >= 0")
             return
         if (np.diff(self.times) < 0).any():
             at = int(np.argmax(np.diff(self.times) < 0)) + 1
@@ -222,15 +225,23 @@ class RecordedDrive(Drive, ArrayValue):
             bad = int(self.neurons[outside][0])
             yield Problem(f"{where}.neurons", f"index {bad}", f"0..{size - 1}")
             return
-        cell = np.round(self.times / dt).astype(np.int64) * size + self.neurons
-        if len(np.unique(cell)) < len(cell):
-            yield Problem(where, "a neuron has two spikes in one step", f"at most one per {dt} s")
+        # Compared as floats: a time far behind the end of the run may not fit an integer.
+        step = np.round(self.times / dt)
+        order = np.lexsort((self.neurons, step))
+        twice = (np.diff(step[order]) == 0) & (np.diff(self.neurons[order]) == 0)
+        if twice.any():
+            at = order[int(np.argmax(twice))]
+            yield Problem(
+                f"{where}.times",
+                f"neuron {self.neurons[at]} has two spikes at {self.times[at]:g} s",
+                f"at most one per step of {format_time(dt)}",
+            )
 
     def draw(self, size: int, n_steps: int, dt: float, rng: np.random.Generator) -> Spikes:
         """Return the given spikes on the grid."""
-        step = np.round(self.times / dt).astype(np.int64)
+        step = np.round(self.times / dt)
         inside = step < n_steps
-        return Spikes(step=step[inside], neuron=self.neurons[inside], size=size)
+        return Spikes(step=step[inside].astype(np.int64), neuron=self.neurons[inside], size=size)
 
 
 def _rate_problems(where: str, rate: float, dt: float) -> Iterator[Problem]:
@@ -240,4 +251,5 @@ def _rate_problems(where: str, rate: float, dt: float) -> Iterator[Problem]:
 
 def _period_problems(where: str, period: float, dt: float) -> Iterator[Problem]:
     if not (math.isfinite(period) and period >= dt):
-        yield Problem(f"{where}.period", f"{period} s", f"a finite time >= dt ({dt} s)")
+        found, least = format_time(period), format_time(dt)
+        yield Problem(f"{where}.period", found, f"a finite time >= dt ({least})")
