@@ -74,7 +74,7 @@ def test_rates_of_a_window():
 
 
 def test_a_clock_has_no_variation_and_two_intervals_have_a_known_one():
-    clock = Spikes(step=np.arange(0, 1000, 10), neuron=np.zeros(100), size=1)
+    clock = Spikes(step=np.arange(0, 1000, 10), neuron=np.zeros(100, dtype=int), size=1)
     assert isi_cv(clock) == pytest.approx([0], abs=1e-15)
     uneven = Spikes(step=[0, 1, 4], neuron=[0, 0, 0], size=1)
     assert isi_cv(uneven, min_spikes=3) == pytest.approx([0.5])

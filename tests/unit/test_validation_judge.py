@@ -114,7 +114,7 @@ def test_an_equal_endpoint_is_outside_at_the_nominal_rate():
     for _ in range(250):
         runs = []
         for count in np.round(rng.normal(300, 30, 21)).astype(int):
-            spikes = Spikes(step=np.arange(count), neuron=np.zeros(count), size=1)
+            spikes = Spikes(step=np.arange(count), neuron=np.zeros(count, dtype=int), size=1)
             runs.append(Recording(backend="x", dt=DT, n_steps=1000, spikes={"one": spikes}))
         margins = derive_margins(runs[:20], {}, settings)
         verdict = judge(runs[20], runs[:20], margins, {}, paired=False)
