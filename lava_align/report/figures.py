@@ -131,8 +131,8 @@ def weight_scatter(
 
 
 def course(
-    chip: Mapping[str, Sequence[float | None]] | None,
-    reference: Mapping[str, Sequence[float | None]] | None,
+    chip: Mapping[str, Sequence[float | None]],
+    reference: Mapping[str, Sequence[float | None]],
     *,
     measure: str,
     axis: str,
@@ -143,8 +143,8 @@ def course(
 
     Parameters
     ----------
-    chip, reference : mapping or None
-        ``time`` (seconds) and ``measure``, each a sequence; None if the weights were not recorded.
+    chip, reference : mapping
+        ``time`` (seconds) and ``measure``, each a sequence; empty if the weights were not recorded.
     measure, axis : str
         Which measure, and how its axis is called.
     name, label : str
@@ -157,7 +157,7 @@ def course(
 
     def paint(axes: Axes) -> None:
         for system, title, style in lines:
-            if system is not None:
+            if system["time"]:
                 values = np.array(system[measure], dtype=float)
                 axes.plot(
                     system["time"],  # type: ignore[arg-type]

@@ -14,10 +14,14 @@ _SIMULATORS = {
     "brian2": "Brian2, a floating-point simulation of the paper's equations",
 }
 
+# Without the same input there is no claim of sameness, only of nothing seen against it.
 _SENTENCES = {
-    "EQUIVALENT": "The chip form behaves as the reference does.",
-    "DIFFERENT": "The chip form does not behave as the reference does.",
-    "INCONCLUSIVE": "It cannot be said whether the chip form behaves as the reference does.",
+    ("EQUIVALENT", True): "The chip form behaves as the reference does.",
+    ("EQUIVALENT", False): "The chip form is consistent with the reference.",
+    ("DIFFERENT", True): "The chip form does not behave as the reference does.",
+    ("DIFFERENT", False): "The chip form does not behave as the reference does.",
+    ("INCONCLUSIVE", True): "It cannot be said whether the chip form behaves as the reference.",
+    ("INCONCLUSIVE", False): "It cannot be said whether the chip form behaves as the reference.",
 }
 
 
@@ -57,7 +61,7 @@ def signed_percent(share: float | None) -> str:
         return "0 %"
     sign = "−" if share < 0 else "+"
     size = 100 * abs(share)
-    return f"{sign}{size:.0f} %" if size >= 1000 else f"{sign}{size:.2g} %"
+    return f"{sign}{size:.0f} %" if size >= 10 else f"{sign}{size:.2g} %"
 
 
 def duration_text(seconds: float | None) -> str:
@@ -100,7 +104,7 @@ def verdict_sentence(verdict: Mapping[str, Any]) -> dict[str, str]:
         "DIFFERENT": f"{count} differ: {listed}.",
         "INCONCLUSIVE": f"{count} undecided: {listed or 'there is nothing to compare'}.",
     }[outcome]
-    return {"word": outcome, "sentence": _SENTENCES[outcome], "detail": detail}
+    return {"word": outcome, "sentence": _SENTENCES[outcome, verdict["paired"]], "detail": detail}
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -137,7 +137,14 @@ def make_run(network, backend, seed, *, noise=0.3, silent=(), weights=True, scal
 
 
 def make_case(
-    names=("B",), *, title="STDWI on digits", sizes=SIZES, runs=12, backend="native", **candidate
+    names=("B",),
+    *,
+    title="STDWI on digits",
+    sizes=SIZES,
+    runs=12,
+    backend="native",
+    paired=True,
+    **candidate,
 ):
     """Arguments of report_content, and the forward weights."""
     network = make_network(names, sizes)
@@ -245,8 +252,8 @@ def test_content_is_json_and_has_every_part(content):
     assert content["schema"] == "lava-align-report/1"
     assert set(content) >= {
         "title", "seed", "dt", "duration", "target", "verdict", "margins", "projections",
-        "populations", "quantities", "checks", "overall", "utilisation", "cores", "provenance",
-        "hashes", "systems", "simplifications",
+        "populations", "alignment", "forward_weights", "quantities", "checks", "limits",
+        "utilisation", "cores", "provenance", "hashes", "systems", "simplifications",
     }  # fmt: skip
 
 
@@ -256,7 +263,7 @@ def test_content_repeats_what_it_was_given(case, content):
     assert content["margins"]["sha256"] == arguments["margins"].digest()
     assert content["hashes"]["program"] == arguments["compilation"].program.digest()
     assert content["target"]["sha256"] == arguments["target"].sha256
-    assert content["overall"] == overall(arguments["compilation"].checks)
+    assert content["limits"] == overall(arguments["compilation"].checks)
     assert len(content["checks"]) == len(arguments["compilation"].checks)
     used = utilisation(arguments["compilation"].placement, arguments["target"])
     assert [(u["resource"], u["busiest"]) for u in content["utilisation"]] == [
@@ -270,9 +277,11 @@ def test_content_repeats_what_it_was_given(case, content):
 
 def test_alignment_and_rates_equal_those_recomputed(case, content):
     arguments, forwards = case
-    for system in ("candidate", "reference"):
-        run = arguments[system]
-        course = content["projections"][0]["alignment"][system]
+    assert content["forward_weights"]["B"] == forwards["B"].tolist()
+    assert content["alignment"]["B"]["mirrors"] == "W"
+    for system, argument in (("chip", "candidate"), ("reference", "reference")):
+        run = arguments[argument]
+        course = content["alignment"]["B"][system]
         series = run.weights["B"]
         assert course["step"] == series.step.tolist()
         assert course["time"][-1] == pytest.approx(STEPS * DT)
@@ -348,7 +357,7 @@ def test_page_says_it_all(case, content, html):
         assert digest in text
     for word in ("tau_m", "12-bit decay", "in axons per core", str(RULE.dt), "native"):
         assert word in text
-    final = content["projections"][0]["alignment"]["candidate"]
+    final = content["alignment"]["B"]["chip"]
     assert f"{final['angle'][-1]:.1f}°" in text
     assert f"{final['r'][-1]:.3f}" in text
 
@@ -357,10 +366,11 @@ def test_equal_input_gives_equal_bytes(case, html):
     assert page(case) == html
 
 
-def test_content_may_come_from_a_file(case, content, html):
-    arguments, forwards = case
+def test_page_can_be_made_again_from_stored_content(case, content, html):
+    arguments, _ = case
     stored = json.loads(json.dumps(content))
-    assert report_html(stored, arguments["candidate"], arguments["reference"], forwards) == html
+    runs = arguments["candidate"], arguments["reference"]
+    assert report_html(stored, *runs, stored["forward_weights"]) == html
 
 
 @pytest.mark.usefixtures("plain_figures")
@@ -397,13 +407,23 @@ def test_verdict_comes_first_in_word_and_colour(change, outcome):
         assert row.endpoint in found.text
 
 
+@pytest.mark.usefixtures("plain_figures")
+def test_runs_with_other_input_are_called_consistent_and_no_more(case):
+    arguments, forwards = dict(case[0]), case[1]
+    arguments["verdict"] = replace(arguments["verdict"], paired=False)
+    text = outline(page((arguments, forwards))).text
+    assert "The chip form is consistent with the reference." in text
+    assert "They had different input spikes" in text
+    assert "behaves as the reference does" not in text
+
+
 def test_silence_and_missing_weights_are_said():
     silent = outline(page(make_case(silent=("upper",)))).text
     assert "no spikes" in silent
     arguments, forwards = make_case(weights=False)
     content = report_content(**arguments)
-    assert content["projections"][0]["alignment"]["candidate"] is None
-    assert content["projections"][0]["alignment"]["reference"] is not None
+    assert content["alignment"]["B"]["chip"]["r"] == []
+    assert len(content["alignment"]["B"]["reference"]["r"]) == 9
     empty = replace(arguments["reference"], weights={}, not_probed=("B",))
     arguments["reference"] = empty
     assert "Weights were not recorded." in outline(page((arguments, forwards))).text
@@ -416,7 +436,7 @@ def test_unrecorded_population_is_not_a_silent_one(case):
     spikes = {name: s for name, s in run.spikes.items() if name != "upper"}
     arguments["candidate"] = replace(run, spikes=spikes, not_probed=("upper",))
     content = report_content(**arguments)
-    rates = {p["name"]: p["rates"]["candidate"] for p in content["populations"]}
+    rates = {p["name"]: p["rates"]["chip"] for p in content["populations"]}
     assert rates["upper"] is None
     assert rates["lower"] is not None
     assert "Not recorded: chip form." in outline(page((arguments, forwards))).text
@@ -430,7 +450,7 @@ def test_diverged_weights_are_shown_as_missing(case):
     series = Series(step=run.weights["B"].step, values=values)
     arguments["reference"] = replace(run, weights={"B": series})
     content = report_content(**arguments)
-    assert content["projections"][0]["alignment"]["reference"]["r"][-1] is None
+    assert content["alignment"]["B"]["reference"]["r"][-1] is None
     outline(page((arguments, forwards)))
 
 
@@ -460,7 +480,7 @@ def test_reference_on_a_finer_grid_keeps_its_own_time(case):
     )
     content = report_content(**arguments)
     before = report_content(**case[0])
-    new, old = (c["projections"][0]["alignment"]["reference"]["time"] for c in (content, before))
+    new, old = (c["alignment"]["B"]["reference"]["time"] for c in (content, before))
     assert new == pytest.approx(old)
     new, old = (c["populations"][0]["rates"]["reference"] for c in (content, before))
     assert new == pytest.approx(old)
