@@ -31,7 +31,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +39,7 @@ from typing import Any
 import numpy as np
 
 from lava_align.backends.base import Probes, ProgressCallback
-from lava_align.backends.lava_group import end_group, new_prefix
+from lava_align.backends.lava_group import end_group, new_prefix, private_folder
 from lava_align.backends.lava_job import (
     FAILURE_FILE,
     PROGRESS_FILE,
@@ -52,7 +51,7 @@ from lava_align.backends.lava_job import (
 )
 from lava_align.backends.lava_shim import lava_version, require_lava
 from lava_align.compiler.program import Program
-from lava_align.errors import BackendError
+from lava_align.errors import BackendError, InvalidInputError, Problem
 from lava_align.recording import Recording, Series, Spikes
 
 LOG_FILE = "log.txt"
@@ -75,6 +74,11 @@ class LavaBackend:
         ``SpikeSource``) to ``module:ProcessModel`` that runs instead of ours.
     _direct_channels : bool
         For tests: False keeps Lava's own channels, which are slower and give equal results.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``numerics`` is neither.
     """
 
     def __init__(
@@ -85,6 +89,10 @@ class LavaBackend:
         _models: Mapping[str, str] | None = None,
         _direct_channels: bool = True,
     ) -> None:
+        if numerics not in ("fixed_pt", "floating_pt"):
+            raise InvalidInputError(
+                Problem("LavaBackend.numerics", repr(numerics), "fixed_pt or floating_pt")
+            )
         self.numerics: Numerics = numerics
         self.name = f"lava-{numerics}"
         self.deadline = deadline
@@ -128,9 +136,10 @@ class LavaBackend:
         require_lava()
         check_run(program, inputs, n_steps, probes)
         job = make_job(program, inputs, n_steps, probes, self.numerics)
-        deadline = self.deadline or estimated_deadline(program, n_steps)
-        with tempfile.TemporaryDirectory(prefix="lava-align-") as name:
-            folder = Path(name)
+        deadline = self.deadline
+        if deadline is None:
+            deadline = estimated_deadline(program, n_steps)
+        with private_folder() as folder:
             job.write(folder, self._options)
             _run_child(folder, n_steps, deadline, progress)
             recorded = _collect(folder, job)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 
 import pytest
 
-from lava_align.backends.lava_group import SHARED_MEMORY, end_group, members, new_prefix
+from lava_align.backends.lava_group import (
+    SHARED_MEMORY,
+    end_group,
+    interrupts_deferred,
+    members,
+    new_prefix,
+    private_folder,
+)
 
 pytestmark = pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="needs /proc and /dev/shm")
 
@@ -73,3 +84,37 @@ def test_prefixes_leave_room_for_the_standard_library() -> None:
     assert len(prefixes) == 50
     # "/" in front, and two random bytes in hexadecimal behind, in 14 characters.
     assert all(len(prefix) + 1 + 4 <= 14 for prefix in prefixes)
+
+
+def test_ctrl_c_waits_for_the_end_of_a_clean_up() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_clean_up(done)
+    assert done == ["cleaned"]
+
+
+def interrupted_clean_up(done: list[str]) -> None:
+    with interrupts_deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        done.append("cleaned")
+    # The signal is delivered here at the latest.
+    time.sleep(1)
+    done.append("not interrupted")
+
+
+def test_the_private_folder_is_private_and_goes() -> None:
+    with private_folder() as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (folder / "file").write_text("x")
+    assert not folder.exists()
+
+
+def test_a_long_temporary_folder_leaves_no_room_for_sockets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 60)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with private_folder() as folder:
+        assert len(str(folder)) < 70

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lava_align.backends.base import Probes
-from lava_align.backends.lava import estimated_deadline
+from lava_align.backends.lava import LavaBackend, estimated_deadline
 from lava_align.backends.lava_job import check_run, make_job
 from lava_align.compiler.program import InputGroup, NeuronGroup, Program, Synapses
 from lava_align.errors import ConstraintViolationError, InvalidInputError
@@ -139,3 +139,8 @@ def test_the_estimated_deadline_grows_with_steps_and_plastic_synapses() -> None:
     static = replace(net, synapses=net.synapses[:1])
     assert estimated_deadline(net, 10) < estimated_deadline(net, 10_000)
     assert estimated_deadline(static, 10_000) < estimated_deadline(net, 10_000)
+
+
+def test_unknown_numerics_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="fixed_pt or floating_pt"):
+        LavaBackend("float")
