@@ -6,35 +6,38 @@ of them written out. Errors name the key path, the value and what is allowed, al
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from lava_align.errors import InvalidInputError, Problem
+from lava_align.errors import InvalidInputError, MissingDependencyError, Problem
 from lava_align.files import read_toml
-from lava_align.model import sources
-from lava_align.model.network import LIF, Network, Plasticity, Population, Projection, Stimulus
-from lava_align.model.stimuli import (
-    Drive,
-    ImageDrive,
-    MixedDrive,
-    PoissonDrive,
-    RecordedDrive,
-    SegmentedDrive,
+from lava_align.model.network import (
+    MAX_STEPS,
+    MAX_SYNAPSES,
+    Network,
+    Plasticity,
+    Projection,
+    Stimulus,
 )
-from lava_align.model.units import parse_quantity
+from lava_align.model.schema import (
+    Approximation,
+    ExperimentTable,
+    ProjectionTable,
+    RuleTable,
+    StimulusTable,
+)
+from lava_align.model.schema_problems import is_consequence, key_path, repaired, table_problems
+from lava_align.model.stimuli import PoissonDrive
+from lava_align.model.units import format_time, parse_quantity
 
-SCHEMA = "lava-align-experiment/1"
-
-Approximation = Literal["tau_rise", "reset", "refractory"]
-"""What a target's neuron may simplify if the experiment names it."""
-
-Time = Annotated[float, BeforeValidator(lambda value: parse_quantity(value, "time"))]
-Rate = Annotated[float, BeforeValidator(lambda value: parse_quantity(value, "rate"))]
+if TYPE_CHECKING:
+    from lava_align.rules import AlignmentRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,159 +84,12 @@ class Experiment:
     validation: ValidationPlan = field(default_factory=ValidationPlan)
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-
-Number = Annotated[float, Field(strict=False)]
-
-
-class _Population(_Table):
-    size: int = Field(ge=1)
-    tau_m: Time
-    tau_syn: Time
-    tau_rise: Time = 0.0
-    threshold: Number = 1.0
-    reset: Number = 0.0
-    bias: Number = 0.0
-    refractory: Time = 0.0
-
-    def build(self, name: str) -> Population:
-        values = self.model_dump(exclude={"size"})
-        return Population(name=name, size=self.size, neuron=LIF(**values))
-
-
-class _Normal(_Table):
-    kind: Literal["normal"]
-    mean: Number = 0.0
-    sd: Number = Field(ge=0)
-
-    def draw(self, shape: tuple[int, int], rng: np.random.Generator, _: Path) -> Any:
-        return rng.normal(self.mean, self.sd, shape)
-
-
-class _Uniform(_Table):
-    kind: Literal["uniform"]
-    low: Number
-    high: Number
-
-    def draw(self, shape: tuple[int, int], rng: np.random.Generator, _: Path) -> Any:
-        return rng.uniform(min(self.low, self.high), max(self.low, self.high), shape)
-
-
-class _Constant(_Table):
-    kind: Literal["constant"]
-    value: Number
-
-    def draw(self, shape: tuple[int, int], _: np.random.Generator, __: Path) -> Any:
-        return np.full(shape, self.value)
-
-
-class _WeightFile(_Table):
-    kind: Literal["file"]
-    path: str
-
-    def draw(self, _: tuple[int, int], __: np.random.Generator, folder: Path) -> Any:
-        return sources.load_weights(folder / self.path)
-
-
-_Weights = Annotated[_Normal | _Uniform | _Constant | _WeightFile, Field(discriminator="kind")]
-
-
-class _Rule(_Table):
-    name: str
-    mirrors: str
-    variant: str | None = None
-    parameters: dict[str, str | Number] = Field(default_factory=dict)
-
-
-class _Projection(_Table):
-    pre: str
-    post: str
-    weights: _Weights
-    acts: bool = True
-    rule: _Rule | None = None
-
-
-class _Poisson(_Table):
-    kind: Literal["poisson"]
-    share: Number = Field(default=1.0, gt=0)
-    rate: Rate
-    active_fraction: Number = 1.0
-    period: Time = 0.1
-    correlation: Number = 0.0
-
-    def build(self, _: Path) -> Drive:
-        return PoissonDrive(**self.model_dump(exclude={"kind", "share"}))
-
-
-class _Images(_Table):
-    kind: Literal["images"]
-    share: Number = Field(default=1.0, gt=0)
-    dataset: Literal["digits"] | None = None
-    path: str | None = None
-    max_rate: Rate
-    period: Time = 0.1
-
-    def build(self, folder: Path) -> Drive:
-        path = None if self.path is None else folder / self.path
-        images = sources.load_images(self.dataset, path)
-        return ImageDrive(images=images, max_rate=self.max_rate, period=self.period)
-
-
-class _Spikes(_Table):
-    kind: Literal["spikes"]
-    path: str
-
-    def build(self, folder: Path) -> Drive:
-        times, neurons = sources.load_spikes(folder / self.path)
-        return RecordedDrive(times=times, neurons=neurons)
-
-
-_Segmented = Annotated[_Poisson | _Images, Field(discriminator="kind")]
-
-
-class _Mixed(_Table):
-    kind: Literal["mixed"]
-    period: Time = 0.1
-    parts: list[_Segmented] = Field(min_length=1)
-
-    def build(self, folder: Path) -> Drive:
-        return MixedDrive(
-            parts=tuple(cast(SegmentedDrive, part.build(folder)) for part in self.parts),
-            shares=tuple(part.share for part in self.parts),
-            period=self.period,
-        )
-
-
-class _Stimulus(_Table):
-    population: str
-    weight: Number
-    drive: Annotated[_Poisson | _Images | _Spikes | _Mixed, Field(discriminator="kind")]
-
-
-class _Validation(_Table):
-    reference_runs: int = Field(default=20, ge=2)
-    warm_up: Time = 0.5
-    reference_dt: Time | None = None
-    same_input: bool = True
-
-
-class _File(_Table):
-    schema_: Literal["lava-align-experiment/1"] = Field(alias="schema")
-    title: str = ""
-    seed: int = Field(default=1, ge=0)
-    dt: Time
-    duration: Time
-    approximate: list[Approximation] = Field(default_factory=list)
-    populations: dict[str, _Population] = Field(min_length=1)
-    projections: dict[str, _Projection] = Field(default_factory=dict)
-    stimuli: dict[str, _Stimulus] = Field(default_factory=dict)
-    validation: _Validation = Field(default_factory=_Validation)
-
-
 def load_experiment(
-    path: str | Path, *, seed: int | None = None, duration: float | None = None
+    path: str | Path,
+    *,
+    seed: int | None = None,
+    duration: float | None = None,
+    comparable: bool = True,
 ) -> Experiment:
     """Read an experiment file.
 
@@ -243,6 +99,9 @@ def load_experiment(
         The TOML file; files it names are looked up beside it.
     seed, duration
         Override the file's ``seed`` and ``duration`` (seconds).
+    comparable
+        Whether the validation plan must fit the duration. A run too short to be compared can
+        still be compiled and simulated.
 
     Raises
     ------
@@ -250,7 +109,9 @@ def load_experiment(
         With every problem found.
     """
     path = Path(path)
-    return build_experiment(read_toml(path), folder=path.parent, seed=seed, duration=duration)
+    return build_experiment(
+        read_toml(path), folder=path.parent, seed=seed, duration=duration, comparable=comparable
+    )
 
 
 def build_experiment(
@@ -259,159 +120,191 @@ def build_experiment(
     folder: Path = Path(),
     seed: int | None = None,
     duration: float | None = None,
+    comparable: bool = True,
 ) -> Experiment:
-    """Turn the parsed content of an experiment file into an :class:`Experiment`."""
+    """Turn the parsed content of an experiment file into an :class:`Experiment`.
+
+    As :func:`load_experiment`; ``folder`` is where files it names are looked up.
+    """
     try:
-        file = _File.model_validate(dict(content))
+        table = ExperimentTable.model_validate(dict(content))
     except ValidationError as error:
-        raise InvalidInputError(list(_problems(error))) from None
-    seed = file.seed if seed is None else seed
-    network = _network(file, folder, seed, file.duration if duration is None else duration)
-    return Experiment(
-        title=file.title,
-        seed=seed,
-        network=network,
-        approximate=tuple(file.approximate),
-        validation=_plan(file.validation, network),
-    )
+        found = [*table_problems(error), *_further_problems(content, error, folder)]
+        raise InvalidInputError(found) from None
+    if seed is not None:
+        table.seed = seed
+    if duration is not None:
+        table.duration = duration
+    return _experiment(table, folder, comparable)
 
 
-def _plan(table: _Validation, network: Network) -> ValidationPlan:
-    plan = ValidationPlan(**table.model_dump())
-    problems = []
-    if not 0 <= plan.warm_up < network.duration:
-        problems.append(
-            Problem(
-                "validation.warm_up", f"{plan.warm_up} s", f"0..{network.duration} s (duration)"
-            )
-        )
-    if plan.reference_dt is not None:
-        ratio = network.dt / plan.reference_dt if plan.reference_dt > 0 else 0
-        if ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
-            problems.append(
-                Problem(
-                    "validation.reference_dt",
-                    f"{plan.reference_dt} s",
-                    f"dt ({network.dt} s) divided by a whole number",
-                )
-            )
+def _further_problems(
+    content: Mapping[str, Any], error: ValidationError, folder: Path
+) -> list[Problem]:
+    """What else is wrong with a file whose tables are faulty, as far as it can be known."""
+    if any(key_path(e["loc"]) in (("dt",), ("duration",)) for e in error.errors()):
+        return []
+    try:
+        _experiment(ExperimentTable.model_validate(repaired(content, error)), folder)
+    except InvalidInputError as found:
+        return [p for p in found.problems if not is_consequence(p, error)]
+    except (ValidationError, MissingDependencyError):
+        pass
+    return []
+
+
+def _experiment(table: ExperimentTable, folder: Path, comparable: bool = True) -> Experiment:
+    """Build everything; whatever could not be built has a stand-in and a problem."""
+    problems = list(_size_problems(table))
     if problems:
         raise InvalidInputError(problems)
-    return plan
-
-
-def _network(file: _File, folder: Path, seed: int, duration: float) -> Network:
-    problems: list[Problem] = []
-    projections, stimuli = [], []
-    # One stream per projection, told apart from the streams of the stimuli by its key.
-    streams = np.random.SeedSequence(seed, spawn_key=(1,)).spawn(len(file.projections))
-    for (name, projection), stream in zip(file.projections.items(), streams, strict=True):
-        try:
-            projections.append(_projection(name, projection, file, folder, stream))
-        except InvalidInputError as error:
-            problems += error.problems
-    for name, stimulus in file.stimuli.items():
-        try:
-            stimuli.append(
-                Stimulus(
-                    name=name,
-                    population=stimulus.population,
-                    weight=stimulus.weight,
-                    drive=stimulus.drive.build(folder),
-                )
-            )
-        except InvalidInputError as error:
-            problems += error.problems
+    projections = _projections(table, folder, problems)
+    stimuli = tuple(_stimulus(n, t, folder, problems) for n, t in table.stimuli.items())
+    plan = ValidationPlan(**table.validation.model_dump())
+    if comparable:
+        problems += _plan_problems(plan, table.dt, table.duration)
     try:
         network = Network(
-            dt=file.dt,
-            duration=duration,
-            populations=tuple(p.build(name) for name, p in file.populations.items()),
-            projections=tuple(projections),
-            stimuli=tuple(stimuli),
+            dt=table.dt,
+            duration=table.duration,
+            populations=tuple(p.build(name) for name, p in table.populations.items()),
+            projections=projections,
+            stimuli=stimuli,
         )
     except InvalidInputError as error:
-        raise InvalidInputError([*problems, *error.problems]) from None
+        raise InvalidInputError([*error.problems, *problems]) from None
     if problems:
         raise InvalidInputError(problems)
-    return network
-
-
-def _projection(
-    name: str,
-    table: _Projection,
-    file: _File,
-    folder: Path,
-    stream: np.random.SeedSequence,
-) -> Projection:
-    shape = tuple(
-        file.populations[end].size if end in file.populations else 1
-        for end in (table.post, table.pre)
-    )
-    weights = table.weights.draw(
-        cast(tuple[int, int], shape), np.random.default_rng(stream), folder
-    )
-    return Projection(
-        name=name,
-        pre=table.pre,
-        post=table.post,
-        weights=weights,
-        acts=table.acts,
-        plasticity=None if table.rule is None else _plasticity(table.rule, name),
+    return Experiment(
+        title=table.title,
+        seed=table.seed,
+        network=network,
+        approximate=tuple(table.approximate),
+        validation=plan,
     )
 
 
-def _plasticity(table: _Rule, projection: str) -> Plasticity:
+def _size_problems(table: ExperimentTable) -> Iterator[Problem]:
+    """Matrices that are never to be allocated: none of this program's targets could hold them."""
+    for name, projection in table.projections.items():
+        n_post, n_pre = _shape(projection, table)
+        if n_post * n_pre > MAX_SYNAPSES:
+            yield Problem(
+                f"projections.{name}",
+                f"{n_post} x {n_pre} synapses",
+                f"at most {MAX_SYNAPSES} in a projection",
+            )
+
+
+def _shape(projection: ProjectionTable, table: ExperimentTable) -> tuple[int, int]:
+    """(n_post, n_pre); 1 for a population that does not exist."""
+    n_post, n_pre = (
+        table.populations[end].size if end in table.populations else 1
+        for end in (projection.post, projection.pre)
+    )
+    return n_post, n_pre
+
+
+def _plan_problems(plan: ValidationPlan, dt: float, duration: float) -> Iterator[Problem]:
+    if not 0 <= plan.warm_up < duration and duration > 0:
+        found, limit = format_time(plan.warm_up), format_time(duration)
+        yield Problem("validation.warm_up", found, f"at least 0 and below duration ({limit})")
+    if plan.reference_dt is not None and dt > 0:
+        ratio = dt / plan.reference_dt if plan.reference_dt > 0 else 0.0
+        if not 1 <= ratio < MAX_STEPS or abs(ratio - round(ratio)) > 1e-9 * ratio:
+            found = format_time(plan.reference_dt)
+            allowed = f"dt ({format_time(dt)}) divided by a whole number"
+            yield Problem("validation.reference_dt", found, allowed)
+
+
+def _under(where: str, error: InvalidInputError) -> list[Problem]:
+    """Put the key path before the names of files."""
+    return [Problem(f"{where} ({p.where})", p.value, p.allowed) for p in error.problems]
+
+
+def _projections(
+    table: ExperimentTable, folder: Path, problems: list[Problem]
+) -> tuple[Projection, ...]:
+    # One stream per projection, told apart from the streams of the stimuli by its key.
+    streams = np.random.SeedSequence(table.seed, spawn_key=(1,)).spawn(len(table.projections))
+    made = []
+    for (name, projection), stream in zip(table.projections.items(), streams, strict=True):
+        shape = _shape(projection, table)
+        try:
+            weights = projection.weights.draw(shape, np.random.default_rng(stream), folder)
+        except InvalidInputError as error:
+            problems += _under(f"projections.{name}.weights.path", error)
+            weights = np.zeros(shape)
+        where = f"projections.{name}.rule"
+        rule = projection.rule
+        made.append(
+            Projection(
+                name=name,
+                pre=projection.pre,
+                post=projection.post,
+                weights=weights,
+                acts=projection.acts,
+                plasticity=None if rule is None else _plasticity(rule, where, problems),
+            )
+        )
+    return tuple(made)
+
+
+def _stimulus(name: str, table: StimulusTable, folder: Path, problems: list[Problem]) -> Stimulus:
+    try:
+        drive = table.drive.build(folder)
+    except InvalidInputError as error:
+        problems += _under(f"stimuli.{name}.drive", error)
+        drive = PoissonDrive(rate=0.0, period=1e12)
+    return Stimulus(name=name, population=table.population, weight=table.weight, drive=drive)
+
+
+def _plasticity(table: RuleTable, where: str, problems: list[Problem]) -> Plasticity:
     # Imported here: the rules know the learning-rule language, which reading a file without
     # plasticity does not need.
     from lava_align.rules import get_rule
 
-    where = f"projections.{projection}.rule"
-    rule = get_rule(table.name, f"{where}.name")
-    dimensions = {parameter.name: parameter.dimension for parameter in rule.parameters}
     parameters: dict[str, float] = {}
-    problems = []
-    for key, value in table.parameters.items():
-        dimension = dimensions.get(key)
-        try:
-            parameters[key] = (
-                float(value) if dimension is None else parse_quantity(value, dimension)
+    try:
+        rule = get_rule(table.name, f"{where}.name")
+        parameters = _parameters(table, rule, f"{where}.parameters", problems)
+        rule.form(table.variant)
+    except InvalidInputError as error:
+        problems += (
+            Problem(
+                p.where if p.where.startswith(where) else f"{where}.variant", p.value, p.allowed
             )
-        except ValueError as error:
-            problems.append(Problem(f"{where}.parameters.{key}", repr(value), str(error)))
-    if problems:
-        raise InvalidInputError(problems)
-    rule.complete(parameters, f"{where}.parameters")
-    rule.form(table.variant)
+            for p in error.problems
+        )
     return Plasticity(
         rule=table.name, mirrors=table.mirrors, variant=table.variant, parameters=parameters
     )
 
 
-def _problems(error: ValidationError) -> Iterator[Problem]:
-    """Say pydantic's findings in our words: key path, value, what is allowed."""
-    for item in error.errors(include_url=False):
-        path = ".".join(str(part) for part in _key_path(item["loc"]))
-        value = item.get("input")
-        shown = "a table" if isinstance(value, Mapping) else repr(value)
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            yield Problem(path, "unknown key", "remove it, or see `lava-align example`")
-        elif item["type"] == "missing":
-            yield Problem(path, "missing", "this key is required")
-        else:
-            yield Problem(path, shown, message[:1].lower() + message[1:])
-
-
-def _key_path(loc: tuple[int | str, ...]) -> Iterator[int | str]:
-    """Key path without the discriminator values that pydantic puts in between."""
-    kinds = {"normal", "uniform", "constant", "file", "poisson", "images", "spikes", "mixed"}
-    previous: int | str = ""
-    for part in loc:
-        inserted = part in kinds and (previous in ("weights", "drive") or isinstance(previous, int))
-        if not inserted:
-            yield part
-        previous = part
+def _parameters(
+    table: RuleTable, rule: AlignmentRule, where: str, problems: list[Problem]
+) -> dict[str, float]:
+    """Parameters in SI units, as far as they could be read."""
+    dimensions = {parameter.name: parameter.dimension for parameter in rule.parameters}
+    values: dict[str, float] = {}
+    for key, value in table.parameters.items():
+        dimension = dimensions.get(key)
+        try:
+            if key not in dimensions:
+                values[key] = math.nan  # of no consequence: the rule refuses the name
+            elif dimension is not None:
+                values[key] = parse_quantity(value, dimension)
+            elif isinstance(value, str):
+                raise ValueError("a number without unit or quotes")
+            else:
+                values[key] = value
+        except ValueError as error:
+            problems.append(Problem(f"{where}.{key}", repr(value), str(error)))
+    try:
+        rule.complete(values, where)
+    except InvalidInputError as error:
+        problems += error.problems
+    return values
 
 
 __all__ = [

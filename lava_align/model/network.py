@@ -34,6 +34,7 @@ from lava_align.values import ArrayValue, frozen_array
 
 # Neurons are counted in int32, and so are steps in Lava.
 MAX_SIZE = MAX_STEPS = 2**31 - 1
+MAX_SYNAPSES = 2**31
 
 # ASCII, because names become names in programs and files.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

@@ -38,15 +38,15 @@ def parse_quantity(value: object, dimension: Dimension) -> float:
     )
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"must be {allowed}")
+        raise ValueError(allowed)
     number, unit = match.groups()
     if unit not in units:
-        raise ValueError(f"unit '{unit}' is not a {dimension}; must be {allowed}")
+        raise ValueError(f"'{unit}' is no unit of a {dimension}; {allowed}")
     # Dividing by an exact power of ten keeps '0.1 ms' the float nearest to 1e-4.
     scale = units[unit]
     result = float(number) * scale if scale >= 1 else float(number) / round(1 / scale)
     if not math.isfinite(result):
-        raise ValueError(f"is too large; must be {allowed}")
+        raise ValueError(f"too large; {allowed}")
     return result
 
 
