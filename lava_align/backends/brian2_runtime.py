@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -17,6 +18,9 @@ from lava_align.errors import BackendError, LavaAlignError, MissingDependencyErr
 Codegen = Literal["numpy", "cython", "cpp_standalone"]
 
 CODEGENS: tuple[Codegen, ...] = ("numpy", "cython", "cpp_standalone")
+
+# Characters of a compiler's output that an error repeats, from the end.
+OUTPUT_SHOWN = 2000
 
 ProgressCallback = Callable[[int, int], None]
 """Called now and then with (steps done, steps in all)."""
@@ -101,9 +105,32 @@ class Simulator:
         if progress is not None:
             progress(0, n_steps)
         network.run(seconds, namespace={})
-        self._device.build(directory=self._folder, compile=True, run=True, with_output=False)
+        with _compiler_output(Path(self._folder) / "build.log"):
+            self._device.build(directory=self._folder, compile=True, run=True, with_output=False)
         if progress is not None:
             progress(n_steps, n_steps)
+
+
+@contextmanager
+def _compiler_output(log: Path) -> Iterator[None]:
+    """Send what child processes print to a file; its end becomes part of the error, if any."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    except Exception as error:
+        output = log.read_text(errors="replace").strip()
+        raise BackendError(
+            f"Brian2 (cpp_standalone) failed: {error}\n{output[-OUTPUT_SHOWN:]}"
+        ) from error
+    finally:
+        for descriptor, target in zip(saved, (1, 2), strict=True):
+            os.dup2(descriptor, target)
+            os.close(descriptor)
 
 
 def _reporter(progress: ProgressCallback, n_steps: int) -> Callable[..., None]:
@@ -156,9 +183,10 @@ def _device(brian2: Any, codegen: Codegen, folder: str) -> Iterator[Simulator]:
 def _preferences(brian2: Any, codegen: Codegen) -> Iterator[None]:
     wanted = {
         "codegen.target": "numpy" if codegen == "numpy" else "cython",
+        # Leave no files with compiler output behind; see _compiler_output.
+        "logging.std_redirection_to_file": False,
         # Otherwise Ctrl-C ends a run quietly, as if it were complete.
         "core.stop_on_keyboard_interrupt": False,
-        "logging.std_redirection_to_file": False,
     }
     before = {name: brian2.prefs[name] for name in wanted}
     try:
