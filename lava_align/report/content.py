@@ -65,14 +65,11 @@ def report_content(
     dict
         Of dicts, lists, strings, booleans, finite numbers and None: ``json.dumps`` with
         ``allow_nan=False`` accepts it. A number that does not exist (a rate of nobody, the angle
-        of a zero matrix) is None. What belongs to one of the two runs stands under ``chip``, the
-        candidate, or ``reference``.
+        of a zero matrix) is None.
     """
-    runs = {"chip": candidate, "reference": reference}
+    runs = {"candidate": candidate, "reference": reference}
     warmup = margins.settings.measure.warmup
     network = experiment.network
-    mirrors = {p.name: p.plasticity.mirrors for p in network.plastic() if p.plasticity is not None}
-    forwards = {name: network.projection(forward).weights for name, forward in mirrors.items()}
     content = {
         "schema": SCHEMA,
         "title": experiment.title,
@@ -84,15 +81,7 @@ def report_content(
         "systems": {name: _system(run) for name, run in runs.items()},
         "verdict": verdict.to_dict(),
         "margins": {**margins.to_dict(), "sha256": margins.digest()},
-        "projections": [_projection(p, compilation) for p in network.plastic()],
-        "alignment": {
-            name: {
-                "mirrors": mirrors[name],
-                **{form: _course(run.weights.get(name), w, run.dt) for form, run in runs.items()},
-            }
-            for name, w in forwards.items()
-        },
-        "forward_weights": forwards,
+        "projections": [_projection(p, experiment, compilation, runs) for p in network.plastic()],
         "populations": [
             {
                 "name": p.name,
@@ -108,7 +97,7 @@ def report_content(
         "hashes": {
             "network": content_digest(network),
             "program": compilation.program.digest(),
-            "chip recording": candidate.digest(),
+            "candidate recording": candidate.digest(),
             "reference recording": reference.digest(),
         },
         "provenance": provenance,
@@ -127,7 +116,12 @@ def _system(run: Recording) -> dict[str, Any]:
     }
 
 
-def _projection(projection: Projection, compilation: Compilation) -> dict[str, Any]:
+def _projection(
+    projection: Projection,
+    experiment: Experiment,
+    compilation: Compilation,
+    runs: Mapping[str, Recording],
+) -> dict[str, Any]:
     plasticity, name = projection.plasticity, projection.name
     if plasticity is None:
         raise ValueError(f"projection {name} is not plastic")
@@ -135,6 +129,7 @@ def _projection(projection: Projection, compilation: Compilation) -> dict[str, A
     learning = next(s.learning for s in compilation.program.plastic() if s.name == name)
     if learning is None:
         raise ValueError(f"the program has no learning rule for {name}")
+    forward = experiment.network.projection(plasticity.mirrors).weights
     return {
         "name": name,
         "pre": projection.pre,
@@ -152,6 +147,9 @@ def _projection(projection: Projection, compilation: Compilation) -> dict[str, A
         "coefficients": learning.describe(),
         "weight_scale": compilation.weight_scales[name],
         "predictions": compilation.predictions[name],
+        "alignment": {
+            system: _course(run.weights.get(name), forward, run.dt) for system, run in runs.items()
+        },
     }
 
 
@@ -183,9 +181,9 @@ def _hardware(compilation: Compilation, target: HardwareTarget) -> dict[str, Any
 
     return {
         "checks": compilation.checks,
-        "limits": overall(compilation.checks),
+        "overall": overall(compilation.checks),
         "utilisation": utilisation(compilation.placement, target),
-        "cores": {"used": len(compilation.placement.cores), "available": target.cores},
+        "cores": len(compilation.placement.cores),
     }
 
 

@@ -35,7 +35,7 @@ _COURSES = (
 )
 _WEIGHT = ("fail", "advisory", "unverified", "pass")
 _SYSTEMS = (
-    ("chip", "chip form", figures.CHIP),
+    ("candidate", "chip form", figures.CHIP),
     ("reference", "reference", figures.REFERENCE),
 )
 
@@ -75,7 +75,7 @@ def report_html(
         seconds=duration_text,
         signed_percent=signed_percent,
     )
-    runs = {"chip": candidate, "reference": reference}
+    runs = {"candidate": candidate, "reference": reference}
     template = environment.from_string(_resource("template.html.j2"))
     return template.render(
         content=content,
@@ -125,11 +125,11 @@ def _populations(
             panels.append(_panel(svg, f"Spikes, {title}"))
         means = {system: _mean(rates[system]) for system in runs}
         histogram = figures.rate_histogram(
-            rates["chip"] or [],
+            rates["candidate"] or [],
             rates["reference"] or [],
             name=f"rates{index}",
             label=f"Histogram of firing rates of population {name}: mean "
-            f"{number(means['chip'])} Hz in the chip form, "
+            f"{number(means['candidate'])} Hz in the chip form, "
             f"{number(means['reference'])} Hz in the reference",
         )
         panels.append(_panel(histogram, "Firing rates of both"))
@@ -141,7 +141,7 @@ def _projections(
     content: Mapping[str, Any], runs: Mapping[str, Recording], forwards: Mapping[str, Array]
 ) -> Iterator[dict[str, Any]]:
     for index, projection in enumerate(content["projections"]):
-        courses = content["alignment"][projection["name"]]
+        courses = projection["alignment"]
         final = {
             measure: {system: _last(courses[system], measure) for system in runs}
             for measure in ("r", "sign_agreement", "angle", "norm_ratio")
@@ -163,7 +163,7 @@ def _scatters(
     final: Mapping[str, Any],
 ) -> Iterator[Panel]:
     name = projection["name"]
-    units = {"chip": "chip units", "reference": "reference units"}
+    units = {"candidate": "chip units", "reference": "reference units"}
     for system, title, colour in _SYSTEMS:
         series = runs[system].weights.get(name)
         if series is None or not len(series.step):
@@ -186,13 +186,13 @@ def _courses(
     for measure, axis in _COURSES:
         ends = final[measure]
         svg = figures.course(
-            courses["chip"],
+            courses["candidate"],
             courses["reference"],
             measure=measure,
             axis=axis,
             name=f"course{index}-{measure}",
             label=f"{axis} of {projection} over time, ending at "
-            f"{number(ends['chip'])} in the chip form and "
+            f"{number(ends['candidate'])} in the chip form and "
             f"{number(ends['reference'])} in the reference",
         )
         yield _panel(svg, f"{axis[0].upper()}{axis[1:]} over time")
@@ -228,7 +228,7 @@ def _provenance(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     gathered = {
         **content["provenance"],
         "target": content["target"],
-        "chip form": _origin(content["systems"]["chip"]),
+        "candidate": _origin(content["systems"]["candidate"]),
         "reference": _origin(content["systems"]["reference"]),
         "simplifications": content["simplifications"] or "none",
         "margins": {"sha256": content["margins"]["sha256"]},
@@ -255,4 +255,6 @@ def _last(course: Mapping[str, Any], measure: str) -> float | None:
 
 def _end(courses: Mapping[str, Any]) -> float | None:
     """Time of the last snapshot, seconds; None if neither run has one."""
-    return max([*courses["chip"]["time"][-1:], *courses["reference"]["time"][-1:]], default=None)
+    return max(
+        [*courses["candidate"]["time"][-1:], *courses["reference"]["time"][-1:]], default=None
+    )

@@ -108,8 +108,11 @@ def verdict_sentence(verdict: Mapping[str, Any]) -> dict[str, str]:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Names and texts of a nested mapping, names joined by dots, lists by commas."""
-    for key, value in values.items():
+    """Names and texts of a nested mapping by name; names joined by dots, lists by commas.
+
+    The order is that of the names because a mapping from a JSON file may come in any.
+    """
+    for key, value in sorted(values.items()):
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             yield from flatten(value, f"{name}.")
