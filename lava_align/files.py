@@ -77,7 +77,7 @@ def require_place(path: Path) -> None:
     """
     parent = next(p for p in (path.absolute().parent, *path.absolute().parents) if p.exists())
     if not parent.is_dir():
-        raise InvalidInputError(Problem(str(path), f"{parent} is a file", "a place in a folder"))
+        raise InvalidInputError(Problem(str(path), f"{parent} is a file", "another place"))
     if not os.access(parent, os.W_OK):
         raise InvalidInputError(Problem(str(path), f"{parent} is read-only", _WRITABLE))
 

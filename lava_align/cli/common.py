@@ -36,8 +36,13 @@ def experiment_options(command: F) -> F:
     return command
 
 
-def read_experiment(path: Path, seed: int | None, duration: str | None) -> Experiment:
-    """Load an experiment with the command line's overrides."""
+def read_experiment(
+    path: Path, seed: int | None, duration: str | None, *, comparable: bool = True
+) -> Experiment:
+    """Load an experiment with the command line's overrides.
+
+    ``comparable`` is False for commands that do not compare, which need no warm-up.
+    """
     from lava_align.errors import InvalidInputError, Problem
     from lava_align.model.experiment import load_experiment
     from lava_align.model.units import parse_quantity
@@ -48,7 +53,7 @@ def read_experiment(path: Path, seed: int | None, duration: str | None) -> Exper
             seconds = parse_quantity(duration, "time")
         except ValueError as error:
             raise InvalidInputError(Problem("--duration", repr(duration), str(error))) from None
-    return load_experiment(path, seed=seed, duration=seconds)
+    return load_experiment(path, seed=seed, duration=seconds, comparable=comparable)
 
 
 @contextmanager
@@ -111,15 +116,22 @@ def emit_json(content: Any) -> None:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout; as wide as its content where stdout is not a terminal."""
-    from rich.console import Console
-    from rich.table import Table
+    """Print a table on stdout: fitted to a terminal, one line per row elsewhere."""
+    click.echo(title)
+    if sys.stdout.isatty():
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
 
-    made = Table(*header, title=title, title_justify="left", title_style="bold")
-    for row in rows:
-        made.add_row(*row)
-    width = None if sys.stdout.isatty() else 160
-    Console(width=width, highlight=False, markup=False).print(made)
+        made = Table(*header, box=SIMPLE_HEAD, pad_edge=False)
+        for row in rows:
+            made.add_row(*row)
+        Console(highlight=False, markup=False).print(made)
+        return
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(f"  {'  '.join(cells)}".rstrip())
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -42,10 +42,12 @@ def command(
 ) -> None:
     """Compile EXPERIMENT and write the program: integers only, content-hashed."""
     from lava_align.compiler.folder import save_program
+    from lava_align.files import require_place
     from lava_align.pipeline import compile_experiment
     from lava_align.targets import load_target
 
-    experiment = read_experiment(experiment_path, seed, duration)
+    require_place(out)
+    experiment = read_experiment(experiment_path, seed, duration, comparable=False)
     target = load_target(target_name)
     compilation = compile_experiment(experiment, target)
     save_program(compilation.program, out)

@@ -58,9 +58,11 @@ def command(
     The bundle is written only if the chip form is EQUIVALENT to the reference.
     """
     from lava_align.backends import get_backend
+    from lava_align.files import require_place
     from lava_align.pipeline import deploy
     from lava_align.targets import load_target
 
+    require_place(out / "report.html")
     experiment = read_experiment(experiment_path, seed, duration)
     target = load_target(target_name)
     with progress(quiet or as_json) as report:

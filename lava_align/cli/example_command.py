@@ -37,7 +37,9 @@ def command(name: str, out: Path | None, listing: bool, as_json: bool) -> None:
                 click.echo(f"{key:12} {title}")
         return
     if name not in texts:
-        raise InvalidInputError(Problem("example", f"no '{name}'", f"one of: {', '.join(texts)}"))
+        raise InvalidInputError(
+            Problem("example", f"no '{name}'", f"one of: {', '.join(sorted(texts))}")
+        )
     if out is not None:
         with atomic_path(out) as partial:
             partial.write_text(texts[name], encoding="utf-8")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
+from typing import Any
 
 import click
 
@@ -25,6 +27,14 @@ COMMANDS = {
     "doctor": "Say what is installed and which backends work here.",
 }
 
+HELP = """Weight-alignment rules on Loihi-class chips, validated against a Brian2 reference.
+
+\b
+Start with:
+  lava-align example --out digits.toml
+  lava-align deploy digits.toml --target loihi2 --out runs/digits
+"""
+
 EXIT_CODES = """\b
 Exit codes:
   0  success (for deploy and validate: EQUIVALENT)
@@ -37,6 +47,10 @@ Exit codes:
   7  backend failure
   8  a library is missing
   130  interrupted"""
+
+
+class _ReaderGoneError(Exception):
+    """The reader of our output (`head`, say) has gone."""
 
 
 class _LazyGroup(click.Group):
@@ -54,58 +68,64 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Click would exit with 1, which is our code for internal errors.
+            raise _ReaderGoneError from None
+
 
 @click.group(
     cls=_LazyGroup,
+    help=HELP,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EXIT_CODES,
 )
 @click.version_option(__version__, prog_name="lava-align")
 def cli() -> None:
-    r"""Weight-alignment rules on Loihi-class chips, validated against a Brian2 reference.
-
-    \b
-    Start with:
-      lava-align example --out digits.toml
-      lava-align deploy digits.toml --target loihi2 --out runs/digits
-    """
+    """Hold the commands together; what they share is in ``main``."""
 
 
 def main() -> None:
     """Run the command line and exit with the code of what happened."""
+    sys.exit(_run())
+
+
+def _run() -> int:
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        code = _interrupted()
-    except KeyboardInterrupt:
-        code = _interrupted()
+        sys.stdout.flush()
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("Interrupted; nothing half-written was kept.", err=True)
+        return ExitCode.INTERRUPTED
     except click.ClickException as error:
         error.show()
-        code = ExitCode.USAGE
+        return ExitCode.USAGE
     except LavaAlignError as error:
-        code = _report(error)
-    except BrokenPipeError:
-        # The reader (`head`, say) has gone. Python would complain again when it flushes at exit.
-        sys.stdout = None
-        code = ExitCode.OK
-    sys.exit(int(code) if isinstance(code, int) else 0)
-
-
-def _interrupted() -> ExitCode:
-    click.echo("Interrupted; nothing half-written was kept.", err=True)
-    return ExitCode.INTERRUPTED
-
-
-def _report(error: LavaAlignError) -> ExitCode:
-    kind = type(error).__name__.removesuffix("Error")
-    if "--json" in sys.argv:
         problems = [str(p) for p in getattr(error, "problems", ())] or [str(error)]
-        content = {"error": kind, "problems": problems, "exit_code": int(error.exit_code)}
+        kind = type(error).__name__.removesuffix("Error")
+        return _report(kind, problems, error.exit_code)
+    except MemoryError as error:
+        return _report("OutOfMemory", [str(error) or "too large"], ExitCode.INVALID_INPUT)
+    except (_ReaderGoneError, BrokenPipeError):
+        # Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    return int(code) if isinstance(code, int) else ExitCode.OK
+
+
+def _report(kind: str, problems: list[str], exit_code: ExitCode) -> ExitCode:
+    if "--json" in sys.argv:
+        content = {"error": kind, "problems": problems, "exit_code": int(exit_code)}
         click.echo(json.dumps(content, indent=2))
+    elif len(problems) == 1:
+        click.echo(f"Error ({_words(kind)}): {problems[0]}", err=True)
     else:
-        lines = str(error).splitlines()
-        click.echo(f"Error ({_words(kind)}): " + "\n  ".join(lines), err=True)
-    return error.exit_code
+        lines = (f"  {problem}" for problem in problems)
+        heading = f"Error ({_words(kind)}), {len(problems)} problems:"
+        click.echo("\n".join((heading, *lines)), err=True)
+    return exit_code
 
 
 def _words(name: str) -> str:

@@ -46,10 +46,12 @@ def command(
     """Simulate EXPERIMENT on one backend and write the recording."""
     from lava_align import pipeline
     from lava_align.backends import get_backend
+    from lava_align.files import require_place
     from lava_align.model.network import draw_stimuli
     from lava_align.targets import load_target
 
-    experiment = read_experiment(experiment_path, seed, duration)
+    require_place(out)
+    experiment = read_experiment(experiment_path, seed, duration, comparable=False)
     with progress(quiet or as_json) as report:
         if backend == "brian2":
             recording = pipeline.reference_only(experiment, [experiment.seed], progress=report)[0]

@@ -44,10 +44,12 @@ def command(
     come from reference runs with other seeds, before the recording's activity is looked at.
     """
     from lava_align.compiler.folder import canonical_json
-    from lava_align.files import atomic_path
+    from lava_align.files import atomic_path, require_place
     from lava_align.pipeline import validate
     from lava_align.recording import Recording
 
+    if out is not None:
+        require_place(out / "verdict.json")
     experiment = read_experiment(experiment_path, seed, duration)
     candidate = Recording.load(recording_path)
     with progress(quiet or as_json) as report:
