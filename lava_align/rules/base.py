@@ -24,11 +24,12 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A constant of a rule, in SI units."""
+    """A constant of a rule, in SI units; >= 0, and > 0 if it is a time or ``positive``."""
 
     name: str
     default: float
     meaning: str
+    positive: bool = False
     dimension: Dimension | None = None
     source: str = ""
 
@@ -210,7 +211,7 @@ class AlignmentRule:
         Raises
         ------
         InvalidInputError
-            For a parameter this rule does not have, or one that is not finite and positive.
+            For a parameter this rule does not have, or one that is out of range.
         """
         defaults = {parameter.name: parameter.default for parameter in self.parameters}
         problems = [
@@ -219,7 +220,7 @@ class AlignmentRule:
             if name not in defaults
         ]
         problems += [
-            Problem(f"{where}.{name}", str(value), "a finite number >= 0 (times > 0)")
+            Problem(f"{where}.{name}", str(value), self._allowed(name))
             for name, value in given.items()
             if name in defaults and not self._in_range(name, value)
         ]
@@ -228,6 +229,12 @@ class AlignmentRule:
         return {**defaults, **given}
 
     def _in_range(self, name: str, value: float) -> bool:
+        lowest = value > 0 if self._positive(name) else value >= 0
+        return bool(np.isfinite(value)) and lowest
+
+    def _allowed(self, name: str) -> str:
+        return f"a finite number {'>' if self._positive(name) else '>='} 0"
+
+    def _positive(self, name: str) -> bool:
         parameter = next(p for p in self.parameters if p.name == name)
-        lowest_excluded = parameter.dimension == "time"
-        return bool(np.isfinite(value)) and (value > 0 if lowest_excluded else value >= 0)
+        return parameter.positive or parameter.dimension == "time"

@@ -18,16 +18,11 @@ are ``y1`` (fast) and ``y2`` (slow). Two forms:
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from collections.abc import Mapping
+from dataclasses import replace
 
 from lava_align.backends.brian2_rules import STDWI_REFERENCE
-from lava_align.errors import ConstraintViolationError, Problem
-from lava_align.learning_rule import Expression, LearningRule, Trace
+from lava_align.learning_rule import Expression, LearningRule
 from lava_align.rules.base import (
     AlignmentRule,
     LoweredRule,
@@ -37,314 +32,168 @@ from lava_align.rules.base import (
     Quantity,
     Sample,
 )
+from lava_align.rules.stdwi_calibration import (
+    SMALLEST_EXPONENT,
+    WEIGHT_MAX,
+    Clock,
+    Decay,
+    Spread,
+    Traces,
+    choose_clock,
+    choose_traces,
+    clocks_for,
+    decay_at,
+    rounding_variance,
+    trace_area,
+)
 
-Array = np.ndarray[Any, Any]
-
-TRACE_MAX = 127  # 7 bits
-TAG_MAX = 255
-WEIGHT_MAX = 255
-SMALLEST_EXPONENT = -7
-LARGEST_CLOCK = 9
-# The kernels' areas must agree: what is left over is a drift that every weight shares. Half a
-# percent is below the sampling noise of the traces' mean in any run of practical length.
-AREA_TOLERANCE = 0.005
-# Share of the spikes' trace area that may be lost to saturation at 127.
-SATURATION_TOLERANCE = 0.005
-# Weights beyond the range are clipped and lost. Three standard deviations of the predicted spread
-# inside the range leave about 0.3 % of a normal spread outside.
-SPREAD_SIGMAS = 3.0
-
-
-def _trace_area(tau_steps: int) -> float:
-    """Sum over steps of a unit trace, its first step included."""
-    return 1.0 / -math.expm1(-1.0 / tau_steps)
+# Share of the weights' variance; costs the correlation with the paper's weights about 0.05.
+NOISE_WORTH_A_DECAY = 0.1
 
 
-def _trace(spikes: Array, tau_steps: int) -> Array:
-    """Unit-impulse exponential trace of a raster, own spike included; shape as ``spikes``."""
-    decay = math.exp(-1.0 / tau_steps)
-    trace = np.empty(spikes.shape)
-    state = np.zeros(spikes.shape[1])
-    for step, row in enumerate(spikes):
-        state = state * decay + row
-        trace[step] = state
-    return trace
+def _decay_rate(parameters: Mapping[str, float], sample: Sample) -> float:
+    """Decay of the paper's rule at the sample's upper rate, 1/step."""
+    return parameters["eta"] * parameters["kappa"] * float(sample.pre.mean())
 
 
-@dataclass(frozen=True)
-class _Traces:
-    """The two traces on chip: constants and what the sample says of them."""
-
-    tau: tuple[int, int]
-    impulse: tuple[int, int]
-    difference: Array
-    saturated: float
-
-    @property
-    def fast(self) -> Trace:
-        return Trace(impulse=self.impulse[0], tau=self.tau[0])
-
-    @property
-    def slow(self) -> Trace:
-        return Trace(impulse=self.impulse[1], tau=self.tau[1])
-
-
-def _impulse_pairs(tau: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Integer impulses (fast, slow) whose kernels have equal area, the largest first."""
-    ratio = _trace_area(tau[1]) / _trace_area(tau[0])
-    pairs = [
-        (round(slow * ratio), slow) for slow in range(1, TRACE_MAX + 1) if slow * ratio <= TRACE_MAX
-    ]
-    pairs = [pair for pair in pairs if pair[0] >= 1]
-    good = [p for p in pairs if abs(p[0] / (p[1] * ratio) - 1) <= AREA_TOLERANCE]
-    if not good and pairs:
-        good = [min(pairs, key=lambda p: abs(p[0] / (p[1] * ratio) - 1))]
-    yield from reversed(good)
-
-
-def _candidate_traces(
-    parameters: Mapping[str, float], sample: Sample, where: str
-) -> Iterator[_Traces]:
-    """Traces the chip could hold, the finest grained first."""
-    tau = (
-        max(1, round(parameters["tau_fast"] / sample.dt)),
-        max(1, round(parameters["tau_slow"] / sample.dt)),
-    )
-    if tau[0] >= tau[1]:
-        raise ConstraintViolationError(
-            Problem(
-                f"{where}.tau_fast",
-                f"{parameters['tau_fast']:g} s is {tau[0]} steps, tau_slow {tau[1]}",
-                "tau_fast must be shorter than tau_slow on the time grid; use a smaller dt",
-            )
-        )
-    fast, slow = (_trace(sample.post, t) for t in tau)
-    for impulse in _impulse_pairs(tau):
-        y1 = np.minimum(fast * impulse[0], TRACE_MAX)
-        y2 = np.minimum(slow * impulse[1], TRACE_MAX)
-        whole = fast.sum() * impulse[0] + slow.sum() * impulse[1]
-        lost = 1.0 - (y1.sum() + y2.sum()) / whole if whole else 0.0
-        yield _Traces(tau=tau, impulse=impulse, difference=y1 - y2, saturated=float(lost))
-
-
-def _totals(sample: Sample, difference: Array, steps: slice) -> Array:
-    """Sum of the trace difference over the upper spikes of a stretch, (n_post, n_pre)."""
-    return np.asarray(difference[steps].T @ sample.pre[steps].astype(float))
-
-
-@dataclass(frozen=True)
-class _Spread:
-    """Expected distribution of the accumulated difference at the end of the run."""
-
-    mean: float
-    sd: float
-    reliability: float
-
-    @property
-    def reach(self) -> float:
-        return abs(self.mean) + SPREAD_SIGMAS * self.sd
-
-
-def _expected_spread(sample: Sample, difference: Array) -> _Spread:
-    """Extrapolate from the sample to the whole run.
-
-    The two halves of the sample share the drift (grows with time) and differ in the noise (grows
-    with its square root), so their covariance separates the two.
-    """
-    half = len(difference) // 2
-    first, second = (
-        _totals(sample, difference, slice(0, half)),
-        _totals(sample, difference, slice(half, 2 * half)),
-    )
-    growth = sample.n_steps / max(half, 1)
-    drift = max(float(np.mean((first - first.mean()) * (second - second.mean()))), 0.0)
-    noise = max((float(first.var()) + float(second.var())) / 2 - drift, 0.0)
-    variance = drift * growth**2 + noise * growth
-    return _Spread(
-        mean=float(first.mean() + second.mean()) / 2 * growth,
-        sd=math.sqrt(variance),
-        reliability=math.sqrt(drift * growth**2 / variance) if variance else math.nan,
-    )
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """Transfer every 2^exponent steps, and what it costs: shares of the weights' variance."""
-
-    exponent: int
-    clipping: float
-    rounding: float
-
-    @property
-    def noise(self) -> float:
-        return self.clipping + self.rounding
-
-
-def _clock(sample: Sample, difference: Array, spread: _Spread, exponent: int) -> _Clock:
-    """Choose the clock at which clipped tags and rounded transfers together cost least.
-
-    A long clock lets tags run into their limit; a short one rounds more often. Stochastic rounding
-    to integers has a variance of 1/6 per transfer, averaged over the fractions.
-    """
-    variance = (spread.sd * 2.0**exponent) ** 2
-    best: _Clock | None = None
-    for clock in range(LARGEST_CLOCK, -1, -1):
-        transfers = sample.n_steps / 2**clock
-        candidate = _Clock(
-            exponent=clock,
-            clipping=_clipping(sample, difference, 2**clock),
-            rounding=transfers / 6 / variance if variance else 0.0,
-        )
-        if best is not None and candidate.rounding > best.noise:
-            break
-        if best is None or candidate.noise < best.noise:
-            best = candidate
-    if best is None:
-        raise AssertionError("there is always a clock")
-    return best
-
-
-def _clipping(sample: Sample, difference: Array, length: int) -> float:
-    """Share of variance lost if the sums of ``length`` steps are clipped to the tag's range."""
-    whole = clipped = np.zeros((difference.shape[1], sample.pre.shape[1]))
-    for start in range(0, len(difference), length):
-        window = _totals(sample, difference, slice(start, start + length))
-        whole = whole + window
-        clipped = clipped + np.clip(window, -TAG_MAX, TAG_MAX)
-    lost, variance = float(np.var(whole - clipped)), float(np.var(whole))
-    return lost / variance if variance else 0.0
-
-
-def _decay_term(
-    parameters: Mapping[str, float], sample: Sample, clock: int, where: str
-) -> tuple[str, Quantity]:
-    """Leak of the weight per clock tick that comes nearest to eta*kappa per upper spike."""
-    rate = float(sample.pre.mean())
-    asked = parameters["eta"] * parameters["kappa"] * rate * 2**clock
-    exponent = round(math.log2(asked)) if asked > 0 else SMALLEST_EXPONENT - 1
-    held = exponent >= SMALLEST_EXPONENT
-    realised = 2.0 ** min(exponent, 0) if held else 0.0
-    quantity = Quantity.compare(
-        where,
-        "decay per clock tick",
-        asked,
-        realised,
-        note="" if held else "below the smallest coefficient 2^-7: left out, the run is finite",
-    )
-    term = f" - 2^{min(exponent, 0)}*u{clock}*w" if held else ""
-    return term, quantity
-
-
-def _trace_quantities(
-    traces: _Traces, parameters: Mapping[str, float], sample: Sample, where: str
+def _quantities(
+    traces: Traces, decay: Decay, parameters: Mapping[str, float], sample: Sample, where: str
 ) -> tuple[Quantity, ...]:
-    ratio = _trace_area(traces.tau[1]) / _trace_area(traces.tau[0])
-    return (
-        Quantity.compare(
-            where, "tau_fast", parameters["tau_fast"], traces.tau[0] * sample.dt, "s", "whole steps"
-        ),
-        Quantity.compare(
-            where, "tau_slow", parameters["tau_slow"], traces.tau[1] * sample.dt, "s", "whole steps"
-        ),
+    rows = [
+        Quantity.compare(where, name, parameters[name], steps * sample.dt, "s", "whole steps")
+        for name, steps in zip(("tau_fast", "tau_slow"), traces.tau, strict=True)
+    ]
+    rows.append(
         Quantity.compare(
             where,
             "impulse ratio",
-            ratio,
+            trace_area(traces.tau[1]) / trace_area(traces.tau[0]),
             traces.impulse[0] / traces.impulse[1],
             note=f"integer impulses {traces.impulse[0]}:{traces.impulse[1]} of equal kernel area",
-        ),
-    )
-
-
-def _exponent(reach: float, highest: int) -> int:
-    """Largest exponent that keeps ``reach`` inside the weight range."""
-    if reach <= 0:
-        return highest
-    return min(highest, math.floor(math.log2(WEIGHT_MAX / reach)))
-
-
-def _choose(
-    parameters: Mapping[str, float], sample: Sample, where: str
-) -> tuple[_Traces, _Spread, int]:
-    """Finest traces that neither saturate nor outgrow the weight, and the update's exponent."""
-    best: tuple[_Traces, _Spread, int] | None = None
-    for traces in _candidate_traces(parameters, sample, where):
-        spread = _expected_spread(sample, traces.difference)
-        exponent = _exponent(spread.reach, highest=0)
-        best = (traces, spread, max(exponent, SMALLEST_EXPONENT))
-        if traces.saturated <= SATURATION_TOLERANCE and exponent >= SMALLEST_EXPONENT:
-            break
-    if best is None:
-        raise ConstraintViolationError(
-            Problem(
-                f"{where}.tau_slow",
-                f"{parameters['tau_slow'] / parameters['tau_fast']:g} times tau_fast",
-                "a 7-bit trace holds integer impulses up to a ratio of 127",
-            )
         )
-    return best
+    )
+    rows.append(decay.quantity(where))
+    silent = [side for side, s in (("upper", sample.pre), ("lower", sample.post)) if not s.any()]
+    if silent:
+        note = f"no spikes of the {' and '.join(silent)} population: exponent and clock are guesses"
+        rows.append(Quantity.compare(where, "activity in the sample", 1.0, 0.0, note=note))
+    return tuple(rows)
 
 
 def _lowered(
     learning: LearningRule,
-    chosen: tuple[_Traces, _Spread, int],
+    traces: Traces,
+    spread: Spread,
+    gain: float,
     parameters: Mapping[str, float],
     predictions: Mapping[str, float],
     quantities: tuple[Quantity, ...],
 ) -> LoweredRule:
-    traces, spread, exponent = chosen
-    gain = 2.0**exponent
+    """``gain`` is chip weight units per unit of the trace difference."""
     return LoweredRule(
         learning=learning,
-        weight_scale=gain * traces.impulse[0] / parameters["eta"] if parameters["eta"] else 1.0,
+        weight_scale=gain * traces.impulse[0] / parameters["eta"],
         predictions={
             "weight_mean": spread.mean * gain,
             "weight_sd": spread.sd * gain,
+            "weight_clipping": spread.beyond(WEIGHT_MAX / gain),
             "reliability": spread.reliability,
             "trace_saturation": traces.saturated,
+            "trace_imbalance": traces.imbalance,
             **predictions,
         },
         quantities=quantities,
     )
 
 
+def _coefficient(exponent: int) -> str:
+    return f"2^{exponent}*" if exponent else ""
+
+
 def _two_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
-    chosen = _choose(parameters, sample, where)
-    traces, spread, exponent = chosen
-    best = _clock(sample, traces.difference, spread, exponent)
-    clock = best.exponent
-    decay, decay_quantity = _decay_term(parameters, sample, clock, where)
+    rate = _decay_rate(parameters, sample)
+    clock, traces, spread, (tag, transfer) = _best_plan(parameters, sample, rate, where)
+    decay = decay_at(rate, clock.exponent)
+    into_tag = _coefficient(tag)
     learning = LearningRule(
-        dt=Expression.parse(f"x0*y1 - x0*y2 - u{clock}*t"),
-        dw=Expression.parse(f"2^{exponent}*u{clock}*t{decay}"),
+        dt=Expression.parse(f"{into_tag}x0*y1 - {into_tag}x0*y2 - u{clock.exponent}*t"),
+        dw=Expression.parse(f"{_coefficient(transfer)}u{clock.exponent}*t{decay.term}"),
         y1=traces.fast,
         y2=traces.slow,
     )
     return _lowered(
         learning,
-        chosen,
+        traces,
+        spread,
+        2.0 ** (tag + transfer),
         parameters,
-        {"tag_clipping": best.clipping, "rounding_noise": best.rounding},
-        (*_trace_quantities(traces, parameters, sample, where), decay_quantity),
+        {
+            "tag_clipping": clock.clipping,
+            "rounding_noise": clock.rounding + _rounding_per_spike(sample, traces, spread, tag),
+        },
+        _quantities(traces, decay, parameters, sample, where),
     )
+
+
+_Plan = tuple[Clock, Traces, Spread, tuple[int, int]]
+"""Clock, traces, spread, and the exponents into the tag and from the tag to the weight."""
+
+
+def _best_plan(parameters: Mapping[str, float], sample: Sample, rate: float, where: str) -> _Plan:
+    # The decay matters if the run is longer than its time constant; then a clock slow enough to
+    # express it is worth some noise. Decaying weights also leave room for a larger exponent.
+    clocks = clocks_for(rate, held=True) if rate * sample.n_steps >= 1.0 else []
+    if clocks:
+        plan = _plan(parameters, sample, clocks, rate, where)
+        if plan[0].noise <= NOISE_WORTH_A_DECAY:
+            return plan
+    return _plan(parameters, sample, clocks_for(rate, held=False), 0.0, where)
+
+
+def _plan(
+    parameters: Mapping[str, float], sample: Sample, clocks: list[int], leak: float, where: str
+) -> _Plan:
+    traces, spread, exponent = choose_traces(parameters, sample, leak, where)
+    transfer = max(exponent, SMALLEST_EXPONENT)
+    # What the transfer cannot scale down any more is scaled down on the way into the tag.
+    tag = max(exponent - transfer, SMALLEST_EXPONENT)
+    scaled = replace(spread, mean=spread.mean * 2.0**tag, sd=spread.sd * 2.0**tag)
+    clock = choose_clock(sample, traces.difference * 2.0**tag, scaled, transfer, clocks)
+    return clock, traces, spread, (tag, transfer)
 
 
 def _one_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
-    chosen = _choose(parameters, sample, where)
-    traces, _, exponent = chosen
-    decay, decay_quantity = _decay_term(parameters, sample, LARGEST_CLOCK, where)
+    rate = _decay_rate(parameters, sample)
+    decay = decay_at(rate, max(clocks_for(rate, held=False)))
+    traces, spread, exponent = choose_traces(parameters, sample, decay.per_step, where)
+    exponent = max(exponent, SMALLEST_EXPONENT)
+    factor = _coefficient(exponent)
     learning = LearningRule(
-        dw=Expression.parse(f"2^{exponent}*x0*y1 - 2^{exponent}*x0*y2{decay}"),
+        dw=Expression.parse(f"{factor}x0*y1 - {factor}x0*y2{decay.term}"),
         y1=traces.fast,
         y2=traces.slow,
     )
     return _lowered(
         learning,
-        chosen,
+        traces,
+        spread,
+        2.0**exponent,
         parameters,
-        {},
-        (*_trace_quantities(traces, parameters, sample, where), decay_quantity),
+        {"rounding_noise": _rounding_per_spike(sample, traces, spread, exponent)},
+        _quantities(traces, decay, parameters, sample, where),
     )
+
+
+def _rounding_per_spike(sample: Sample, traces: Traces, spread: Spread, exponent: int) -> float:
+    """Share of the weights' variance that comes from rounding at every upper spike."""
+    if not spread.sd:
+        return 0.0
+    upper = sample.pre.sum(axis=1)
+    spiking = upper > 0
+    per_step = [rounding_variance(row, exponent) for row in traces.difference[spiking]]
+    weights = sample.pre.shape[1] * sample.post.shape[1]
+    variance = float(per_step @ upper[spiking]) / weights * spread.noise_steps / len(sample.pre)
+    return float(variance / (spread.sd * 2.0**exponent) ** 2)
 
 
 STDWI = AlignmentRule(
@@ -370,6 +219,7 @@ STDWI = AlignmentRule(
         Parameter(
             name="eta",
             default=5e-4,
+            positive=True,
             meaning="learning rate per upper spike",
             source="authors' Example.ipynb",
         ),
@@ -385,13 +235,13 @@ STDWI = AlignmentRule(
         OnChipForm(
             name="two-stage",
             summary="exact sums in the tag, moved to the weight on a clock",
-            template="dt = x0*y1 - x0*y2 - uK*t;  dw = 2^e*uK*t",
+            template="dt = 2^c*x0*y1 - 2^c*x0*y2 - uK*t;  dw = 2^e*uK*t - m*2^d*uK*w",
             lower=_two_stage,
         ),
         OnChipForm(
             name="one-stage",
             summary="every upper spike moves the weight; each move is rounded",
-            template="dw = 2^a*x0*y1 - 2^a*x0*y2",
+            template="dw = 2^a*x0*y1 - 2^a*x0*y2 - m*2^d*uK*w",
             lower=_one_stage,
         ),
     ),

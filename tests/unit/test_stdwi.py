@@ -1,0 +1,339 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from lava_align.errors import ConstraintViolationError, InvalidInputError
+from lava_align.rules import Sample, get_rule
+
+STDWI = get_rule("stdwi")
+DT = 1e-3
+N_LOWER, N_UPPER = 30, 6
+
+
+# --- activity: lower neurons in bursts, upper neurons that follow them -------------------------
+
+
+def activity(rate, seconds, seed, dt=DT):
+    """Spikes of upper and lower neurons; the upper ones fire at ``rate`` Hz on average."""
+    signal = pytest.importorskip("scipy.signal")
+    rng = np.random.default_rng(seed)
+    weights = np.random.default_rng(7).normal(0.2, 1.0, (N_UPPER, N_LOWER))
+    n_steps = round(seconds / dt)
+    segment = round(0.1 / dt)
+    driven = rng.random((-(-n_steps // segment), N_LOWER)) < 0.2
+    lower = rng.random((n_steps, N_LOWER)) < np.repeat(driven, segment, axis=0)[:n_steps] * (
+        120.0 * dt
+    )
+    trace = signal.lfilter([1.0], [1.0, -math.exp(-dt / 8e-3)], lower, axis=0)
+    drive = np.exp(0.7 * np.roll(trace @ weights.T, 1, axis=0))
+    drive = np.minimum(drive, 20.0)
+    upper = rng.random((n_steps, N_UPPER)) < drive * (rate * dt / drive.mean())
+    return upper, lower
+
+
+def sample(rate, seconds, dt=DT):
+    """What the compiler would see: ten seconds of other spikes, and the length of the run."""
+    upper, lower = activity(rate, min(seconds, 10.0), seed=1000, dt=dt)
+    return Sample(pre=upper, post=lower, dt=dt, n_steps=round(seconds / dt))
+
+
+def lower(sample, form=None, **parameters):
+    return STDWI.form(form).lower(STDWI.complete(parameters, "B.rule"), sample, "B.rule")
+
+
+# --- the chip in plain integers ----------------------------------------------------------------
+
+
+def chip_traces(spikes, traces, rng):
+    """7-bit traces: decay by exp(-1/tau), rounded at random, then the impulse, saturating."""
+    n = spikes.shape[1]
+    decay = np.repeat([math.exp(-1.0 / trace.tau) for trace in traces], n)
+    impulse = np.repeat([trace.impulse for trace in traces], n)
+    spikes = np.tile(spikes, 2) * impulse
+    state = np.zeros(2 * n)
+    out = np.empty(spikes.shape, dtype=np.int64)
+    for step, added in enumerate(spikes):
+        state = np.minimum(np.floor(state * decay + rng.random()) + added, 127)
+        out[step] = state
+    return out[:, :n], out[:, n:]
+
+
+def stochastic(value, rng):
+    return np.floor(value + rng.random(value.shape))
+
+
+def coefficients(expression):
+    """Sum of the coefficients of each term of a rule, e.g. {("u5", "t"): 0.25}."""
+    return {
+        (product.dependency, *(f.variable for f in product.factors)): product.mantissa
+        * 2.0**product.exponent
+        for product in expression.products
+    }
+
+
+def run_chip(rule, upper, lower, seed):
+    """Weights at the end; shapes (n_post, n_pre). Rounding is independent per synapse."""
+    rng = np.random.default_rng(seed)
+    y1, y2 = chip_traces(lower, (rule.y1, rule.y2), rng)
+    dw = coefficients(rule.dw)
+    dt = coefficients(rule.dt) if rule.dt is not None else {}
+    period = 2 ** (rule.decimation if rule.decimation is not None else 30)
+    clock = f"u{rule.decimation}"
+    leak, transfer = -dw.get((clock, "w"), 0.0), dw.get((clock, "t"), 0.0)
+    weight = np.zeros((lower.shape[1], upper.shape[1]))
+    tag = np.zeros_like(weight)
+    ticks = (np.arange(len(upper)) + 1) % period == 0
+    for step in np.flatnonzero(upper.any(axis=1) | ticks):
+        fast, slow = (np.outer(y[step], upper[step]) for y in (y1, y2))
+        moved = dw.get(("x0", "y1"), 0.0) * fast + dw.get(("x0", "y2"), 0.0) * slow
+        gathered = dt.get(("x0", "y1"), 0.0) * fast + dt.get(("x0", "y2"), 0.0) * slow
+        if ticks[step]:
+            moved = moved + transfer * tag - leak * weight
+            tag = tag + dt.get((clock, "t"), 0.0) * tag
+        weight = np.clip(stochastic(weight + moved, rng), -256, 255)
+        tag = np.clip(stochastic(tag + gathered, rng), -256, 255)
+    return weight
+
+
+def paper(upper, lower, tau_fast=10e-3, tau_slow=200e-3, kappa=0.0, eta=5e-4, dt=DT):
+    """The paper's rule in floats, kernels of equal area on the grid."""
+    signal = pytest.importorskip("scipy.signal")
+    traces = []
+    for tau in (tau_fast, tau_slow):
+        decay = math.exp(-dt / tau)
+        traces.append(signal.lfilter([1.0 - decay], [1.0, -decay], lower, axis=0))
+    difference = (traces[0] - traces[1]) / (1.0 - math.exp(-dt / tau_fast))
+    weight = np.zeros((lower.shape[1], upper.shape[1]))
+    for step in np.flatnonzero(upper.any(axis=1)):
+        moved = np.outer(difference[step], upper[step]) - kappa * weight * upper[step]
+        weight = weight + eta * moved
+    return weight
+
+
+def correlation(a, b):
+    return np.corrcoef(a.ravel(), b.ravel())[0, 1]
+
+
+# (rate Hz, seconds, dt): low and high rates, short and long runs
+REGIMES = [(5, 100, 2e-3), (15, 5, DT), (15, 40, DT), (50, 10, DT), (150, 10, DT)]
+
+
+@pytest.mark.parametrize(("rate", "seconds", "dt"), REGIMES)
+def test_two_stage_follows_the_paper_and_predicts_what_it_costs(rate, seconds, dt):
+    lowered = lower(sample(rate, seconds, dt))
+    predicted = lowered.predictions
+    upper, post = activity(rate, seconds, seed=3, dt=dt)
+    weights = run_chip(lowered.learning, upper, post, seed=4)
+    asked = paper(upper, post, dt=dt)
+    assert correlation(weights, asked) > 0.95
+    assert np.mean(np.abs(weights) >= 254) < 0.01
+    assert predicted["weight_clipping"] < 0.01
+    # The sample is another draw of at most ten seconds of bursts of 100 ms: its spread is itself
+    # known to about a quarter.
+    assert predicted["weight_sd"] == pytest.approx(weights.std(), rel=0.35)
+    # The variance that a straight line through the paper's weights leaves unexplained. The rounding
+    # of the traces themselves is not predicted: it is 0.5 to 3.5 % here, most in short runs.
+    unexplained = 1.0 - correlation(weights, asked) ** 2
+    assert unexplained < predicted["tag_clipping"] + predicted["rounding_noise"] + 0.05
+    assert 0.0 <= predicted["reliability"] <= 1.0
+
+
+def test_weight_scale_turns_paper_units_into_chip_units():
+    lowered = lower(sample(30, 20), kappa=0.0)
+    upper, post = activity(30, 20, seed=5)
+    weights = run_chip(lowered.learning, upper, post, seed=6)
+    slope = np.polyfit(paper(upper, post).ravel(), weights.ravel(), 1)[0]
+    # Traces and tags clip where bursts meet; a wrong exponent would be a factor of two.
+    assert slope == pytest.approx(lowered.weight_scale, rel=0.1)
+
+
+def test_chosen_clock_is_near_the_best_of_all():
+    from dataclasses import replace
+
+    from lava_align.learning_rule import Expression
+
+    seen = sample(60, 10)
+    lowered = lower(seen).learning
+    upper, post = activity(60, 10, seed=8)
+    asked = paper(upper, post)
+
+    def at(clock):
+        text = {
+            key: str(e).replace(f"u{lowered.decimation}", f"u{clock}")
+            for key, e in lowered.expressions.items()
+        }
+        rule = replace(lowered, **{key: Expression.parse(value) for key, value in text.items()})
+        return correlation(run_chip(rule, upper, post, seed=9), asked)
+
+    found = {clock: at(clock) for clock in (2, 3, 4, 5, 8)}
+    assert at(lowered.decimation) > max(found.values()) - 0.01
+    assert found[8] < max(found.values()) - 0.02  # or the choice would not matter
+
+
+def test_one_stage_follows_the_paper_as_far_as_its_rounding_lets_it():
+    lowered = lower(sample(15, 60), "one-stage")
+    upper, post = activity(15, 60, seed=3)
+    weights = run_chip(lowered.learning, upper, post, seed=4)
+    unexplained = 1.0 - correlation(weights, paper(upper, post)) ** 2
+    assert unexplained < lowered.predictions["rounding_noise"] + 0.05
+    assert lowered.predictions["rounding_noise"] > 0.005
+    assert lowered.learning.dt is None
+
+
+def test_very_long_fast_runs_do_not_saturate():
+    # 2^-7 would let the weights run into their limits; the tag must take the rest.
+    seen = sample(150, 10)
+    long = Sample(pre=seen.pre, post=seen.post, dt=DT, n_steps=2_000_000)
+    lowered = lower(long, kappa=0.0)
+    tag = coefficients(lowered.learning.dt)[("x0", "y1")]
+    transfer = coefficients(lowered.learning.dw)[(f"u{lowered.learning.decimation}", "t")]
+    assert transfer == 2.0**-7
+    assert tag < 1.0
+    assert lowered.predictions["weight_clipping"] < 0.01
+    one = lower(long, "one-stage", kappa=0.0)
+    assert one.predictions["weight_clipping"] > 0.05  # it cannot, and says so
+
+
+def test_orientation_is_feedback():
+    # Two lower neurons, one fires just before the upper one does, the other just after.
+    steps = 20_000
+    upper, post = np.zeros((steps, 1), bool), np.zeros((steps, 2), bool)
+    upper[50::200] = True
+    post[45::200, 0] = True
+    post[55::200, 1] = True
+    lowered = lower(Sample(pre=upper, post=post, dt=DT, n_steps=steps))
+    terms = {term for e in lowered.learning.expressions.values() for term in coefficients(e)}
+    assert {("x0", "y1"), ("x0", "y2")} <= terms
+    assert not lowered.learning.uses("y0")
+    before, after = run_chip(lowered.learning, upper, post, seed=1)[:, 0]
+    assert before > 20
+    assert after < -3
+
+
+# --- constants ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fast", "slow"), [(10, 200), (20, 200), (2, 3), (10, 1000), (1, 50), (7, 150)]
+)
+def test_kernels_have_equal_areas(fast, slow):
+    learning = lower(sample(15, 5), tau_fast=fast * DT, tau_slow=slow * DT).learning
+    areas = []
+    for trace in (learning.y1, learning.y2):
+        assert 1 <= trace.impulse <= 127
+        areas.append(trace.impulse * sum(math.exp(-n / trace.tau) for n in range(50 * trace.tau)))
+    # Only integer pairs exist; the nearest may be half a percent off, or one unit in the impulse.
+    assert areas[0] == pytest.approx(areas[1], rel=max(0.005, 0.5 / learning.y1.impulse))
+    assert (learning.y1.tau, learning.y2.tau) == (fast, slow)
+
+
+def test_traces_keep_their_balance_in_dense_activity():
+    rng = np.random.default_rng(0)
+    post = rng.random((5000, 20)) < 0.15
+    lowered = lower(Sample(pre=rng.random((5000, 3)) < 0.05, post=post, dt=DT, n_steps=5000))
+    assert lowered.predictions["trace_saturation"] < 0.01
+    assert abs(lowered.predictions["trace_imbalance"]) < 0.01
+    y1, _ = chip_traces(post, (lowered.learning.y1, lowered.learning.y2), rng)
+    assert np.mean(y1 == 127) < 0.05
+
+
+# --- decay -------------------------------------------------------------------------------------
+
+
+def leak_of(lowered):
+    clock = lowered.learning.decimation
+    return -coefficients(lowered.learning.dw).get((f"u{clock}", "w"), 0.0), clock
+
+
+def test_decay_is_left_out_where_it_is_too_small_and_said_to_be():
+    for kappa in (0.0, 0.1):
+        lowered = lower(sample(15, 20), kappa=kappa)
+        assert leak_of(lowered)[0] == 0
+        (row,) = (q for q in lowered.quantities if q.name == "decay per clock tick")
+        assert row.realised == 0
+        assert bool(row.note) == bool(kappa)
+        assert row.error == (-1.0 if kappa else 0.0)
+
+
+@pytest.mark.parametrize("form", ["two-stage", "one-stage"])
+@pytest.mark.parametrize("kappa", [20.0, 100.0, 2000.0])
+def test_decay_is_a_small_step_on_the_clock_and_of_the_right_size(kappa, form):
+    seen = sample(50, 20)
+    lowered = lower(seen, form, kappa=kappa)
+    leak, clock = leak_of(lowered)
+    per_step = 5e-4 * kappa * seen.pre.mean()
+    asked = 1.0 - math.exp(-per_step * 2**clock)
+    assert 0 < leak <= 0.55
+    assert leak == pytest.approx(asked, rel=0.42)  # m * 2^-7 from 2^-7.5 on: sqrt(2) at worst
+
+
+def test_decay_keeps_the_size_the_paper_gives_the_weights():
+    lowered = lower(sample(50, 20), kappa=100.0)
+    upper, post = activity(50, 20, seed=12)
+    weights = run_chip(lowered.learning, upper, post, seed=13)
+    asked = paper(upper, post, kappa=100.0)
+    # The paper's weights forget by their own spikes, about the last 20 of them, the chip's by the
+    # clock: bursts of the upper neuron make the difference, not rounding.
+    assert correlation(weights, asked) > 0.9
+    assert weights.std() == pytest.approx(asked.std() * lowered.weight_scale, rel=0.15)
+    assert lowered.predictions["weight_sd"] == pytest.approx(weights.std(), rel=0.35)
+
+
+# --- odd samples and parameters ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["two-stage", "one-stage"])
+@pytest.mark.parametrize("n_steps", [1, 2, 700])
+@pytest.mark.parametrize("silent", ["upper", "lower", "both"])
+def test_silent_samples_give_a_valid_rule_and_say_so(silent, n_steps, form):
+    rng = np.random.default_rng(0)
+    upper, post = rng.random((n_steps, 3)) < 0.5, rng.random((n_steps, 4)) < 0.5
+    if silent != "lower":
+        upper[:] = False
+    if silent != "upper":
+        post[:] = False
+    lowered = lower(Sample(pre=upper, post=post, dt=DT, n_steps=n_steps), form)
+    (row,) = (q for q in lowered.quantities if q.name == "activity in the sample")
+    assert "guess" in row.note
+    json.dumps([lowered.predictions, [vars(q) for q in lowered.quantities]], allow_nan=False)
+    assert lowered.learning.decimation is not None or form == "one-stage"
+
+
+def test_time_constants_below_the_grid_are_reported():
+    lowered = lower(sample(15, 5), tau_fast=0.2e-3, tau_slow=3e-3)
+    (row,) = (q for q in lowered.quantities if q.name == "tau_fast")
+    assert row.asked == 0.2e-3
+    assert row.realised == DT
+    assert row.error == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(
+    ("fast", "slow", "says"),
+    [
+        (20e-3, 20e-3, "shorter than tau_slow"),
+        (0.3e-3, 0.4e-3, "smaller dt"),
+        (30e-3, 20e-3, "shorter than tau_slow"),
+        (10e-3, 1.4, "ratio of 127"),
+    ],
+)
+@pytest.mark.parametrize("form", ["two-stage", "one-stage"])
+def test_time_constants_no_trace_can_hold_are_refused(fast, slow, says, form):
+    with pytest.raises(ConstraintViolationError, match=says):
+        lower(sample(15, 5), form, tau_fast=fast, tau_slow=slow)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("eta", 0.0), ("eta", -1.0), ("kappa", -0.1), ("tau_fast", 0.0), ("tau_slow", math.nan),
+     ("kappa", math.inf), ("speed", 1.0)],
+)  # fmt: skip
+def test_parameters_out_of_range_are_refused(name, value):
+    with pytest.raises(InvalidInputError, match=rf"B\.rule\.{name}"):
+        STDWI.complete({name: value}, "B.rule")
+
+
+def test_same_sample_gives_the_same_rule():
+    first, second = (lower(sample(15, 5)) for _ in range(2))
+    assert first == second
