@@ -42,33 +42,36 @@ def main(folder: Path, parent: int, prefix: str) -> int:
     shared_memory._SHM_NAME_PREFIX = f"/{prefix}"  # type: ignore[attr-defined]
     watch = threading.Thread(target=_die_with, args=(parent, folder, prefix), daemon=True)
     watch.start()
-    code = _run_reporting()
+    failure = _failure_of_run()
     if os.getppid() != parent:
-        # The watch is killing what is left; to exit now would cut it short.
+        # The watch is removing what is left; to exit or write now would spoil that.
         watch.join()
-    return code
+    if failure is not None:
+        Path(FAILURE_FILE).write_text(failure)
+    return 0 if failure is None else 1
 
 
-def _run_reporting() -> int:
-    """Run the job in the working folder; write down why it failed if it does."""
+def _failure_of_run() -> str | None:
+    """Run the job in the working folder; say why it failed if it does."""
     try:
         _run(json.loads(Path(JOB_FILE).read_text()))
     except LavaFailureError as failure:
-        Path(FAILURE_FILE).write_text(str(failure))
-        return 1
+        return str(failure)
     except BaseException as error:
         # Runtime.initialize re-raises what a model's constructor raised, with its traceback.
-        Path(FAILURE_FILE).write_text(getattr(error, "trace", traceback.format_exc()))
-        return 1
-    return 0
+        return str(getattr(error, "trace", traceback.format_exc()))
+    return None
 
 
 def _die_with(parent: int, folder: Path, prefix: str) -> None:
     """End this run and remove what it left when the parent is gone, killed included."""
     while os.getppid() == parent:
         time.sleep(0.2)
-    end_group(os.getpgid(0), prefix, spare=os.getpid())
-    shutil.rmtree(folder, ignore_errors=True)
+    # Twice: the main thread may be about to write a file or make shared memory for what is dead.
+    for _ in range(2):
+        end_group(os.getpgid(0), prefix, spare=os.getpid())
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.1)
     os._exit(1)
 
 
