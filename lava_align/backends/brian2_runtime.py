@@ -58,6 +58,8 @@ def import_brian2() -> Any:
         if warnings.showwarning is not showwarning:
             logging.captureWarnings(False)
         _remove_log_files(brian2)
+        # A run that is interrupted while it is being built leaves such objects on purpose.
+        brian2.BrianLogger.suppress_name("unused_brian_object")
     return brian2
 
 
