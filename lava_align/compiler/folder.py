@@ -2,7 +2,8 @@
 
 Equal programs give equal bytes: keys are sorted, nothing holds a time or a path, and arrays are
 little-endian. Reading trusts nothing: every file is hashed against the manifest, extra and missing
-files are refused, and the content must add up to the program's own digest.
+files are refused, and what was read must write back to the very same bytes. So nothing in the
+folder, down to the white space of the manifest, can be other than this package writes it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from lava_align.compiler.program import InputGroup, NeuronGroup, Program, Synapses
+from lava_align.compiler.wellformed import program_problems
 from lava_align.errors import IntegrityError, InvalidInputError, Problem
 from lava_align.files import atomic_folder
 from lava_align.learning_rule import LearningRule
@@ -34,6 +37,33 @@ def npy_bytes(array: Array) -> bytes:
     little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")))
     np.save(buffer, little, allow_pickle=False)
     return buffer.getvalue()
+
+
+_NPY_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '<(i[248])', 'fortran_order': False,"
+    rb" 'shape': \(([0-9, ]*)\), \} *\n",
+    re.DOTALL,
+)
+
+
+def npy_array(data: bytes) -> Array:
+    """Read an integer array as :func:`npy_bytes` writes it, and nothing else.
+
+    ``numpy.load`` believes the header: it would allocate whatever shape that claims.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are anything but a little-endian integer array of the claimed shape.
+    """
+    header = _NPY_HEADER.match(data)
+    if header is None:
+        raise ValueError("not a little-endian integer array")
+    array: Array = np.frombuffer(data[header.end() :], dtype=f"<{header[1].decode()}")
+    array = array.reshape([int(n) for n in header[2].decode().split(",") if n.strip()])
+    if npy_bytes(array) != data:
+        raise ValueError("not in the one form an array is written in")
+    return array
 
 
 def canonical_json(content: Any) -> bytes:
@@ -103,14 +133,57 @@ def load_program(folder: str | Path) -> Program:
         raise InvalidInputError(
             Problem(str(folder), f"no {MANIFEST}", "a folder written by `lava-align compile`")
         )
-    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
-    return program_from_files({name: path.read_bytes() for name, path in files.items()}, folder)
+    try:
+        files = {
+            p.relative_to(folder).as_posix(): p.read_bytes()
+            for p in folder.rglob("*")
+            if not p.is_dir()
+        }
+    except OSError as error:
+        raise InvalidInputError(
+            Problem(str(error.filename), f"unreadable ({error.strerror})", "readable files")
+        ) from error
+    return program_from_files(files, folder)
 
 
 def program_from_files(files: Mapping[str, bytes], where: object) -> Program:
     """Rebuild a program from the bytes of its folder (see :func:`load_program`)."""
+    if MANIFEST not in files:
+        raise IntegrityError(Problem(f"{where}/{MANIFEST}", "missing", "the whole folder"))
     manifest = _manifest(files[MANIFEST], where)
-    listed = manifest["files"]
+    _require_hashes(files, manifest["files"], where)
+    try:
+        program = _program(manifest, files)
+        problems = list(program_problems(program))
+        if problems:
+            raise InvalidInputError(problems)
+        written = program_files(program)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise _not_a_program(where, repr(error)) from error
+    except InvalidInputError as error:
+        raise _not_a_program(where, str(error)) from error
+    if program.digest() != manifest["digest"]:
+        raise IntegrityError(
+            Problem(f"{where}/{MANIFEST}", "content and digest disagree", "an untouched manifest")
+        )
+    if written != dict(files):
+        changed = [
+            name for name in sorted({*written, *files}) if written.get(name) != files.get(name)
+        ]
+        raise IntegrityError(
+            Problem(f"{where}/{name}", "not written by this package", "an untouched folder")
+            for name in changed
+        )
+    return program
+
+
+def _not_a_program(where: object, found: str) -> IntegrityError:
+    return IntegrityError(
+        Problem(f"{where}/{MANIFEST}", f"not a program ({found})", f"a {SCHEMA} folder")
+    )
+
+
+def _require_hashes(files: Mapping[str, bytes], listed: Mapping[str, Any], where: object) -> None:
     problems = [
         Problem(f"{where}/{name}", "not in the manifest", "remove it")
         for name in files
@@ -126,17 +199,6 @@ def program_from_files(files: Mapping[str, bytes], where: object) -> Program:
             )
     if problems:
         raise IntegrityError(problems)
-    try:
-        program = _program(manifest, files)
-    except (KeyError, TypeError, ValueError, InvalidInputError) as error:
-        raise IntegrityError(
-            Problem(f"{where}/{MANIFEST}", f"not a program ({error})", f"a {SCHEMA} folder")
-        ) from error
-    if program.digest() != manifest["digest"]:
-        raise IntegrityError(
-            Problem(f"{where}/{MANIFEST}", "content and digest disagree", "an untouched manifest")
-        )
-    return program
 
 
 def _plain(value: Any, arrays: dict[str, Array], prefix: str) -> dict[str, Any]:
@@ -163,21 +225,18 @@ def _manifest(data: bytes, where: object) -> dict[str, Any]:
         listed = manifest["files"]
         if not all(isinstance(entry["sha256"], str) for entry in listed.values()):
             raise ValueError("a file without hash")
-        if any("/" in name or name.startswith(".") for name in listed):
+        if any(set("/\\") & set(name) or name.startswith(".") for name in listed):
             raise ValueError("a file outside the folder")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(
-            Problem(f"{where}/{MANIFEST}", f"unreadable ({error})", f"a {SCHEMA} manifest")
+            Problem(f"{where}/{MANIFEST}", f"unreadable ({error!r})", f"a {SCHEMA} manifest")
         ) from error
     return dict(manifest)
 
 
 def _program(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Program:
     def array(name: str) -> Array:
-        loaded = np.load(io.BytesIO(files[name]), allow_pickle=False)
-        if not isinstance(loaded, np.ndarray):
-            raise ValueError(f"{name} is not an array")
-        return loaded
+        return npy_array(files[name])
 
     return Program(
         target=manifest["target"],

@@ -6,13 +6,13 @@ and weights that must come out) and ``manifest.json`` with the SHA-256 of every 
 are reproducible: no member holds a time, a path or a host.
 
 :func:`verify_bundle` believes nothing of this: it recomputes every hash, rebuilds the program,
-re-runs every check from the integers and replays the golden run.
+re-runs every check from the integers and replays the golden run. What it cannot do is tell who
+wrote the bundle: it holds no signature.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,10 +23,11 @@ import numpy as np
 
 from lava_align._version import __version__
 from lava_align.backends.base import Backend, Probes
-from lava_align.compiler.checks import check, overall
+from lava_align.compiler.checks import check, overall, raise_violations
 from lava_align.compiler.folder import (
     MANIFEST,
     canonical_json,
+    npy_array,
     npy_bytes,
     program_files,
     program_from_files,
@@ -34,7 +35,6 @@ from lava_align.compiler.folder import (
 from lava_align.compiler.place import place
 from lava_align.compiler.program import Program
 from lava_align.errors import (
-    ConstraintViolationError,
     IntegrityError,
     InvalidInputError,
     MissingDependencyError,
@@ -44,10 +44,13 @@ from lava_align.files import atomic_path
 from lava_align.formats.archive import read_zip, zip_bytes
 from lava_align.recording import Recording, Spikes
 from lava_align.targets import HardwareTarget, load_target
+from lava_align.validation import Verdict
 
 Array = np.ndarray[Any, Any]
 
 SCHEMA = "lava-align-bundle/1"
+# A self-test, not an experiment: whoever verifies a bundle must not be kept busy by it.
+MAX_GOLDEN_STEPS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,13 @@ def write_bundle(
         EQUIVALENT, DIFFERENT or INCONCLUSIVE.
     forced : bool
         Recorded in the manifest.
+
+    Raises
+    ------
+    InvalidInputError
+        If the golden run is too long or leaves out what a replay must show.
     """
+    _require_golden(golden, program)
     files = {f"program/{name}": data for name, data in program_files(program).items()}
     files |= {f"{name}.json": canonical_json(content) for name, content in documents.items()}
     files |= _golden_files(golden)
@@ -111,10 +120,7 @@ def write_bundle(
         "golden_backend": golden.backend,
         "verdict": verdict,
         "forced": forced,
-        "files": {
-            name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-            for name, data in files.items()
-        },
+        "files": {name: _fingerprint(data) for name, data in files.items()},
     }
     path = Path(path)
     with atomic_path(path) as partial:
@@ -145,6 +151,7 @@ def verify_bundle(
     files = read_zip(path)
     manifest = _manifest(files, path)
     _check_hashes(files, manifest, path)
+    _check_verdict(files, manifest, path)
     program = program_from_files(
         {
             name.removeprefix("program/"): data
@@ -155,22 +162,36 @@ def verify_bundle(
     )
     target = _target(manifest, program, target, path)
     checks = check(program, target)
-    broken = [c for c in checks if c.verdict == "fail"]
-    if broken:
-        raise ConstraintViolationError(
-            Problem(str(path), f"{c.id} of {c.object}: {c.value}", f"{c.limit}; {c.hint}")
-            for c in broken
-        )
+    raise_violations(checks)
     place(program, target)
+    golden = _read_golden(files, program, manifest["golden_steps"], path)
     return Verification(
         target=target.id,
-        verdict=str(manifest["verdict"]),
+        verdict=manifest["verdict"],
         program_digest=program.digest(),
-        forced=bool(manifest["forced"]),
+        forced=manifest["forced"],
         limits=overall(checks),
-        golden=_replay(files, program, int(manifest["golden_steps"]), backend, path),
-        golden_steps=int(manifest["golden_steps"]),
+        golden=_replay(golden, program, backend, path),
+        golden_steps=golden.steps,
     )
+
+
+def _require_golden(golden: Recording, program: Program) -> None:
+    problems = []
+    if not 1 <= golden.n_steps <= min(MAX_GOLDEN_STEPS, program.n_steps):
+        allowed = f"1..{min(MAX_GOLDEN_STEPS, program.n_steps)}"
+        problems.append(Problem("golden run", f"{golden.n_steps} steps", allowed))
+    for kind, names, found in (
+        ("input spikes", {g.name for g in program.inputs}, set(golden.stimuli)),
+        ("spikes", {g.name for g in program.neurons}, set(golden.spikes)),
+        ("weights", {s.name for s in program.plastic()}, set(golden.weights)),
+    ):
+        if names != found:
+            listed = ", ".join(sorted(found)) or "none"
+            needed = ", ".join(sorted(names)) or "none"
+            problems.append(Problem(f"golden run, {kind}", listed, needed))
+    if problems:
+        raise InvalidInputError(problems)
 
 
 def _golden_files(golden: Recording) -> dict[str, bytes]:
@@ -184,26 +205,34 @@ def _golden_files(golden: Recording) -> dict[str, bytes]:
     return files
 
 
+_MANIFEST_KINDS = {
+    "schema": str,
+    "tool": str,
+    "target": str,
+    "target_sha256": str,
+    "program_digest": str,
+    "golden_steps": int,
+    "golden_backend": str,
+    "verdict": str,
+    "forced": bool,
+    "files": dict,
+}
+
+
 def _manifest(files: Mapping[str, bytes], path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(files[MANIFEST])
         if manifest["schema"] != SCHEMA:
             raise ValueError(f"schema {manifest['schema']!r}")
-        kinds = {
-            "target": str,
-            "program_digest": str,
-            "golden_steps": int,
-            "verdict": str,
-            "forced": bool,
-            "files": dict,
-        }
-        for key, kind in kinds.items():
-            if not isinstance(manifest[key], kind):
+        for key, kind in _MANIFEST_KINDS.items():
+            if type(manifest[key]) is not kind:
                 raise ValueError(f"{key} is not a {kind.__name__}")
+        if canonical_json(manifest) != files[MANIFEST] or len(manifest) > len(_MANIFEST_KINDS):
+            raise ValueError("not as this package writes it")
         return dict(manifest)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise IntegrityError(
-            Problem(f"{path}:{MANIFEST}", f"missing or unreadable ({error})", f"a {SCHEMA} file")
+            Problem(f"{path}:{MANIFEST}", f"missing or unreadable ({error!r})", f"a {SCHEMA} file")
         ) from error
 
 
@@ -217,10 +246,28 @@ def _check_hashes(files: Mapping[str, bytes], manifest: Mapping[str, Any], path:
     for name, entry in listed.items():
         if name not in files:
             problems.append(Problem(f"{path}:{name}", "missing", "an untouched bundle"))
-        elif hashlib.sha256(files[name]).hexdigest() != entry.get("sha256"):
+        elif entry != _fingerprint(files[name]):
             problems.append(Problem(f"{path}:{name}", "changed", "an untouched bundle"))
     if problems:
         raise IntegrityError(problems)
+
+
+def _fingerprint(data: bytes) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
+def _check_verdict(files: Mapping[str, bytes], manifest: Mapping[str, Any], path: Path) -> None:
+    """Hold the verdict in the manifest against the one the statistics beside it give."""
+    where = f"{path}:verdict.json"
+    if "verdict.json" not in files:
+        raise IntegrityError(Problem(where, "missing", "an untouched bundle"))
+    try:
+        outcome = Verdict.from_dict(json.loads(files["verdict.json"])).outcome.value
+    except (ValueError, RecursionError, InvalidInputError) as error:
+        raise IntegrityError(Problem(where, f"no verdict ({error})", "a verdict")) from error
+    if outcome != manifest["verdict"]:
+        found = f"{outcome}, the manifest says {manifest['verdict']}"
+        raise IntegrityError(Problem(where, found, "one verdict"))
 
 
 def _target(
@@ -239,51 +286,91 @@ def _target(
     return target
 
 
-def _replay(
-    files: Mapping[str, bytes], program: Program, steps: int, backend: Backend | None, path: Path
-) -> str:
+@dataclass(frozen=True, kw_only=True)
+class _Golden:
+    """A golden run: what goes in and what must come out."""
+
+    steps: int
+    inputs: Mapping[str, Spikes]
+    spikes: Mapping[str, Spikes]
+    weights: Mapping[str, Array]
+
+
+def _read_golden(files: Mapping[str, bytes], program: Program, steps: int, path: Path) -> _Golden:
+    limit = min(MAX_GOLDEN_STEPS, program.n_steps)
+    if not 1 <= steps <= limit:
+        raise IntegrityError(Problem(f"{path}:{MANIFEST}", f"golden_steps {steps}", f"1..{limit}"))
+    reader = _GoldenReader(files, steps, path)
+    golden = _Golden(
+        steps=steps,
+        inputs={g.name: reader.spikes(f"input/{g.name}", g.size) for g in program.inputs},
+        spikes={g.name: reader.spikes(f"spikes/{g.name}", g.size) for g in program.neurons},
+        weights={
+            s.name: reader.weights(f"weights/{s.name}", s.weights.shape) for s in program.plastic()
+        },
+    )
+    extra = {name for name in files if name.startswith("golden/")} - reader.seen
+    if extra:
+        raise IntegrityError(
+            Problem(f"{path}:{name}", "belongs to no group of the program", "an untouched bundle")
+            for name in sorted(extra)
+        )
+    return golden
+
+
+class _GoldenReader:
+    """Reads golden members, remembers which."""
+
+    def __init__(self, files: Mapping[str, bytes], steps: int, path: Path) -> None:
+        self.files, self.steps, self.path = files, steps, path
+        self.seen: set[str] = set()
+
+    def spikes(self, name: str, size: int) -> Spikes:
+        events = self._array(name)
+        if events.ndim != 2 or len(events) != 2 or events.dtype != np.int64:
+            raise self._error(name, "not spikes")
+        step, neuron = events
+        inside = (step >= 0) & (step < self.steps) & (neuron >= 0) & (neuron < size)
+        if not (inside.all() and (np.diff(step * size + neuron) > 0).all()):
+            raise self._error(name, "spikes out of range or order")
+        return Spikes(step=step, neuron=neuron, size=size)
+
+    def weights(self, name: str, shape: tuple[int, ...]) -> Array:
+        weights = self._array(name)
+        if weights.shape != shape or weights.dtype != np.int16:
+            raise self._error(name, f"{weights.dtype} of shape {weights.shape}")
+        return weights
+
+    def _array(self, name: str) -> Array:
+        member = f"golden/{name}.npy"
+        self.seen.add(member)
+        try:
+            return npy_array(self.files[member])
+        except (KeyError, ValueError) as error:
+            raise self._error(name, f"missing or unreadable ({error})") from error
+
+    def _error(self, name: str, found: str) -> IntegrityError:
+        return IntegrityError(Problem(f"{self.path}:golden/{name}.npy", found, "a golden run"))
+
+
+def _replay(golden: _Golden, program: Program, backend: Backend | None, path: Path) -> str:
     if backend is None:
         return "not replayed: no backend that runs programs"
-    inputs = {
-        group.name: _events(files, f"golden/input/{group.name}.npy", group.size, path)
-        for group in program.inputs
-    }
+    probes = Probes(weight_steps=(golden.steps,))
     try:
-        run = backend.run(program, inputs, steps, Probes(weight_steps=(steps,)))
+        run = backend.run(program, golden.inputs, golden.steps, probes)
     except MissingDependencyError as error:
         return f"not replayed: {error}"
-    problems = []
-    for neurons in program.neurons:
-        expected = _events(files, f"golden/spikes/{neurons.name}.npy", neurons.size, path)
-        if run.spikes[neurons.name] != expected:
-            problems.append(
-                Problem(f"{path}:golden", f"spikes of {neurons.name} differ", "the same spikes")
-            )
-    for synapses in program.plastic():
-        expected_weights = _array(files, f"golden/weights/{synapses.name}.npy", path)
-        if not np.array_equal(run.weights[synapses.name].values[-1], expected_weights):
-            problems.append(
-                Problem(f"{path}:golden", f"weights of {synapses.name} differ", "the same weights")
-            )
+    problems = [
+        Problem(f"{path}:golden", f"spikes of {name} differ", "the same spikes")
+        for name, spikes in golden.spikes.items()
+        if run.spikes.get(name) != spikes
+    ]
+    problems += [
+        Problem(f"{path}:golden", f"weights of {name} differ", "the same weights")
+        for name, weights in golden.weights.items()
+        if name not in run.weights or not np.array_equal(run.weights[name].values[-1], weights)
+    ]
     if problems:
         raise IntegrityError(problems)
     return f"replayed on {run.backend}: spikes and weights equal"
-
-
-def _array(files: Mapping[str, bytes], name: str, path: Path) -> Array:
-    try:
-        array = np.load(io.BytesIO(files[name]), allow_pickle=False)
-    except (KeyError, ValueError, OSError, EOFError) as error:
-        raise IntegrityError(
-            Problem(f"{path}:{name}", f"missing or unreadable ({error})", "a golden run")
-        ) from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "i":
-        raise IntegrityError(Problem(f"{path}:{name}", "not integers", "a golden run"))
-    return array
-
-
-def _events(files: Mapping[str, bytes], name: str, size: int, path: Path) -> Spikes:
-    array = _array(files, name, path)
-    if array.ndim != 2 or len(array) != 2 or (array < 0).any() or (array[1] >= size).any():
-        raise IntegrityError(Problem(f"{path}:{name}", "not spikes", "steps and neurons"))
-    return Spikes(step=array[0], neuron=array[1], size=size)

@@ -1,0 +1,93 @@
+"""Whether the parts of a Program fit together: types, names, sizes.
+
+A program that the compiler made always does. One that was read from a file may say anything, and
+its checksums prove nothing if whoever changed it computed them anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, get_args
+
+from lava_align.compiler.program import InputGroup, NeuronGroup, Program, SignMode, Synapses
+from lava_align.errors import Problem
+
+_SCALARS = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+def program_problems(program: Program) -> Iterator[Problem]:
+    """Yield what is wrong with a program's types, names, sizes and references.
+
+    Ranges of numbers are the subject of :mod:`lava_align.compiler.checks`.
+    """
+    parts: list[tuple[str, Any]] = [("program", program)]
+    for kind in ("inputs", "neurons", "synapses"):
+        parts += [(f"{kind}[{i}]", part) for i, part in enumerate(getattr(program, kind))]
+    mistyped = [problem for where, part in parts for problem in _type_problems(where, part)]
+    yield from mistyped
+    # What has the wrong type cannot be compared.
+    if not mistyped:
+        yield from _content_problems(program)
+
+
+def _type_problems(where: str, part: Any) -> Iterator[Problem]:
+    for field in fields(part):
+        kind = _SCALARS.get(str(field.type))
+        value = getattr(part, field.name)
+        if kind is not None and type(value) is not kind:
+            yield Problem(f"{where}.{field.name}", f"{value!r:.60}", f"a {kind.__name__}")
+
+
+def _content_problems(program: Program) -> Iterator[Problem]:
+    if not (math.isfinite(program.dt) and program.dt > 0):
+        yield Problem("dt", str(program.dt), "a positive, finite time")
+    if program.n_steps < 1:
+        yield Problem("n_steps", str(program.n_steps), "at least 1")
+    groups: list[InputGroup | NeuronGroup] = [*program.inputs, *program.neurons]
+    for kind, names in (
+        ("groups", [group.name for group in groups]),
+        ("synapses", [s.name for s in program.synapses]),
+    ):
+        if len(set(names)) < len(names):
+            yield Problem(kind, f"names {', '.join(names)}", "each name once")
+    for group in groups:
+        if group.size < 1:
+            yield Problem(f"{group.name}.size", str(group.size), "at least 1")
+    for neurons in program.neurons:
+        if neurons.bias_mant.shape != (neurons.size,):
+            found = f"shape {neurons.bias_mant.shape}"
+            yield Problem(f"{neurons.name}.bias_mant", found, f"({neurons.size},)")
+    sizes = {group.name: group.size for group in groups}
+    receivers = {group.name for group in program.neurons}
+    for synapses in program.synapses:
+        yield from _synapse_problems(synapses, sizes, receivers)
+    yield from _mirror_problems(program)
+
+
+def _synapse_problems(
+    synapses: Synapses, sizes: dict[str, int], receivers: set[str]
+) -> Iterator[Problem]:
+    where = synapses.name
+    if synapses.sign_mode not in get_args(SignMode):
+        found = f"{synapses.sign_mode!r:.60}"
+        yield Problem(f"{where}.sign_mode", found, f"one of {get_args(SignMode)}")
+    if synapses.rng_seed < 0:
+        yield Problem(f"{where}.rng_seed", str(synapses.rng_seed), "at least 0")
+    if synapses.pre not in sizes or synapses.post not in receivers:
+        found = f"{synapses.pre!r} to {synapses.post!r}"
+        yield Problem(where, found, "from a group of the program to one of its neuron groups")
+        return
+    expected = (sizes[synapses.post], sizes[synapses.pre])
+    if synapses.weights.shape != expected:
+        found = f"shape {synapses.weights.shape}"
+        yield Problem(f"{where}.weights", found, f"(n_post, n_pre) = {expected}")
+
+
+def _mirror_problems(program: Program) -> Iterator[Problem]:
+    plastic = {s.name for s in program.plastic()}
+    known = {s.name for s in program.synapses}
+    for name, forward in program.mirrors.items():
+        if name not in plastic or forward not in known:
+            yield Problem(f"mirrors.{name}", repr(forward), "plastic synapses and their mirror")
