@@ -24,11 +24,14 @@ def command(folder: Path, out: Path | None, as_json: bool) -> None:
     from lava_align.pipeline import load_forward_weights
     from lava_align.recording import Recording
     from lava_align.report import report_html
+    from lava_align.report.content import SCHEMA
 
     path = folder / "report.json"
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        if content["schema"] != SCHEMA:
+            raise ValueError(f"schema {content['schema']!r}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInputError(
             Problem(str(path), f"missing or unreadable ({error})", "a folder made by deploy")
         ) from error
@@ -36,8 +39,14 @@ def command(folder: Path, out: Path | None, as_json: bool) -> None:
     reference = Recording.load(folder / "reference.rec.h5")
     forwards = load_forward_weights(folder)
     out = out or folder / "report.html"
+    try:
+        html = report_html(content, candidate, reference, forwards)
+    except Exception as error:  # a changed file can lack anything
+        raise InvalidInputError(
+            Problem(str(path), f"not a whole report ({error!r})", "an untouched folder of deploy")
+        ) from error
     with atomic_path(out) as partial:
-        partial.write_text(report_html(content, candidate, reference, forwards), encoding="utf-8")
+        partial.write_text(html, encoding="utf-8")
     if as_json:
         emit_json({"report": str(out), "verdict": content["verdict"]["outcome"]})
     else:

@@ -28,6 +28,7 @@ def command(bundle: Path, target_name: str | None, no_replay: bool, as_json: boo
         return
     click.echo(f"Hashes:  all members untouched; program {found.program_digest[:16]}…")
     click.echo(f"Limits:  {found.limits} on {found.target}")
-    click.echo(f"Golden:  {found.golden} ({found.golden_steps} steps)")
+    golden = "left out (--no-replay)" if no_replay else found.golden
+    click.echo(f"Golden:  {golden} ({found.golden_steps} steps)")
     forced = "; the bundle was forced" if found.forced else ""
     click.echo(f"Verdict when it was made: {found.verdict}{forced}")

@@ -283,7 +283,8 @@ def _projection_problems(projection: Projection, sizes: Mapping[str, int]) -> It
     if missing:
         return
     expected = (sizes[projection.post], sizes[projection.pre])
-    if projection.weights.shape != expected:
+    # A size that is itself wrong is reported once and not with everything that depends on it.
+    if min(expected) >= 1 and max(expected) <= MAX_SIZE and projection.weights.shape != expected:
         yield Problem(
             f"{where}.weights", f"shape {projection.weights.shape}", f"(n_post, n_pre) = {expected}"
         )
@@ -301,6 +302,9 @@ def _plasticity_problems(
         yield Problem(where, f"no projection '{mirrors}'", f"one of: {known}")
         return
     forward = network.projection(mirrors)
+    known = {p.name for p in network.populations}
+    if not {forward.pre, forward.post, projection.pre, projection.post} <= known:
+        return
     if (forward.pre, forward.post) != (projection.post, projection.pre):
         yield Problem(
             where,
@@ -322,7 +326,7 @@ def _stimulus_problems(
             f"one of: {', '.join(sizes) or 'none'}",
         )
         return
-    if not math.isnan(dt):
+    if not math.isnan(dt) and sizes[stimulus.population] >= 1:
         yield from stimulus.drive.problems(f"{where}.drive", sizes[stimulus.population], dt)
 
 

@@ -93,7 +93,7 @@ def table_problems(error: ValidationError) -> Iterator[Problem]:
         elif kind == "missing":
             found = "missing"
         elif kind == "union_tag_invalid":
-            path, found = (*path, "kind"), repr(context["tag"])
+            path, found = (*path, "kind"), _shortened(repr(context["tag"]))
             allowed = f"one of: {context['expected_tags']}"
         elif kind == "union_tag_not_found":
             path, found = (*path, "kind"), "missing"

@@ -179,7 +179,9 @@ class MixedDrive(SegmentedDrive, ArrayValue):
         if len(self.shares) != len(self.parts) or not all(s > 0 for s in self.shares):
             yield Problem(f"{where}.shares", str(self.shares), "one positive share per part")
         for index, part in enumerate(self.parts):
-            yield from part.problems(f"{where}.parts[{index}]", size, dt)
+            found = part.problems(f"{where}.parts[{index}]", size, dt)
+            # A part's own period is not used, so it cannot be wrong.
+            yield from (p for p in found if not p.where.endswith(".period"))
 
     def segment(self, size: int, rng: np.random.Generator) -> Segment:
         """Let one part draw the segment."""
