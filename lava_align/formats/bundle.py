@@ -43,7 +43,7 @@ from lava_align.errors import (
 from lava_align.files import atomic_path
 from lava_align.formats.archive import read_zip, zip_bytes
 from lava_align.recording import Recording, Spikes
-from lava_align.targets import HardwareTarget, load_target
+from lava_align.targets import HardwareTarget, available_targets, load_target
 from lava_align.validation import Verdict
 
 Array = np.ndarray[Any, Any]
@@ -276,6 +276,11 @@ def _target(
     if program.digest() != manifest["program_digest"] or program.target != manifest["target"]:
         raise IntegrityError(
             Problem(f"{path}:{MANIFEST}", "names another program or target", "an untouched bundle")
+        )
+    if target is None and program.target not in available_targets():
+        # The name comes from the bundle; as a path it could bring its own limits along.
+        raise InvalidInputError(
+            Problem(str(path), f"target {program.target!r:.60} is not known here", "give its file")
         )
     if target is None:
         return load_target(program.target)
