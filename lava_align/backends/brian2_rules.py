@@ -74,24 +74,3 @@ def rename(code: str, names: Mapping[str, str]) -> str:
         return code
     words = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
     return words.sub(lambda match: names[match.group(1)], code)
-
-
-STDWI_REFERENCE = ReferenceForm(
-    units={"tau_fast": "second", "tau_slow": "second", "eta": "1", "kappa": "1"},
-    post=Traces(
-        equations="""
-        df/dt = -f / tau_fast : 1
-        ds/dt = -s / tau_slow : 1
-        """,
-        on_spike="""
-        f += 1
-        s += tau_fast / tau_slow
-        """,
-    ),
-    on_pre="w += eta * (f_post - s_post - kappa * w)",
-)
-"""Spike-timing-dependent weight inference (Ahmad, Ambrogioni & van Gerven, arXiv 2003.03988).
-
-The two traces of a lower neuron have kernels of equal area. As in the authors' program, a lower
-spike in the step of the upper spike counts, and the decay takes the weight before the update.
-"""

@@ -21,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lava_align.backends.brian2_rules import STDWI_REFERENCE
+from lava_align.backends.brian2_rules import ReferenceForm
+from lava_align.backends.brian2_rules import Traces as ReferenceTraces
 from lava_align.learning_rule import Expression, LearningRule
 from lava_align.rules.base import (
     AlignmentRule,
@@ -196,6 +197,28 @@ def _rounding_per_spike(sample: Sample, traces: Traces, spread: Spread, exponent
     return float(variance / (spread.sd * 2.0**exponent) ** 2)
 
 
+REFERENCE = ReferenceForm(
+    units={"tau_fast": "second", "tau_slow": "second", "eta": "1", "kappa": "1"},
+    post=ReferenceTraces(
+        equations="""
+        df/dt = -f / tau_fast : 1
+        ds/dt = -s / tau_slow : 1
+        """,
+        on_spike="""
+        f += 1
+        s += (1 - exp(-dt / tau_slow)) / (1 - exp(-dt / tau_fast))
+        """,
+    ),
+    on_pre="w += eta * (f_post - s_post - kappa * w)",
+)
+"""The equation in Brian2's notation.
+
+The slow kernel's step gives both kernels equal area on the time grid; it tends to the authors'
+``tau_fast / tau_slow`` as dt goes to 0 (1 % away at their 0.25 ms, 5 % at 1 ms, where it would push
+every weight up with the lower neuron's rate). As in the authors' program, a lower spike in the
+step of the upper spike counts, and the decay takes the weight before the update.
+"""
+
 STDWI = AlignmentRule(
     name="stdwi",
     title="Spike-timing-dependent weight inference",
@@ -245,5 +268,5 @@ STDWI = AlignmentRule(
             lower=_one_stage,
         ),
     ),
-    reference=STDWI_REFERENCE,
+    reference=REFERENCE,
 )

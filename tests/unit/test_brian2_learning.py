@@ -8,10 +8,11 @@ import pytest
 
 from lava_align.backends import brian2_network
 from lava_align.backends.brian2 import run_reference
-from lava_align.backends.brian2_rules import STDWI_REFERENCE, ReferenceForm, Traces, rename
+from lava_align.backends.brian2_rules import ReferenceForm, Traces, rename
 from lava_align.model.network import LIF, Network, Plasticity, Population, Projection, Stimulus
 from lava_align.model.stimuli import PoissonDrive
 from lava_align.rules.registry import get_rule
+from lava_align.rules.stdwi import STDWI
 
 DT = 1e-3
 N_LOWER, N_UPPER = 6, 4
@@ -65,7 +66,9 @@ def stdwi(recording, initial, *, tau_fast=10e-3, tau_slow=200e-3, eta=5e-4, kapp
     """Weights after every step, by the equation of the paper."""
     lower = recording.spikes["lower"].raster(recording.n_steps)
     upper = recording.spikes["upper"].raster(recording.n_steps)
-    difference = trace(lower, tau_fast) - trace(lower, tau_slow, tau_fast / tau_slow)
+    lags = np.arange(40 * round(tau_slow / DT)) * DT
+    equal_area = np.exp(-lags / tau_fast).sum() / np.exp(-lags / tau_slow).sum()
+    difference = trace(lower, tau_fast) - trace(lower, tau_slow, equal_area)
     weights, out = initial.copy(), [initial.copy()]
     for step in range(recording.n_steps):
         for k in np.flatnonzero(upper[step]):
@@ -204,8 +207,8 @@ def test_two_plastic_projections_with_parameters_of_their_own_do_not_mix():
 
 
 def test_names_of_traces_are_read_from_the_equations():
-    assert STDWI_REFERENCE.post.names == ("f", "s")
-    assert STDWI_REFERENCE.pre.names == ()
+    assert STDWI.reference.post.names == ("f", "s")
+    assert STDWI.reference.pre.names == ()
 
 
 def test_rename_replaces_whole_words_only():
