@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_align.errors import ConstraintViolationError, Problem
 from lava_align.model.network import LIF, Network, Population, draw_stimuli
 
 Array = np.ndarray[Any, Any]
@@ -48,8 +49,9 @@ class Step:
         if math.isclose(neuron.tau_m, neuron.tau_syn, rel_tol=1e-6):
             gain = dt / neuron.tau_m * membrane
         else:
-            ratio = neuron.tau_syn / (neuron.tau_syn - neuron.tau_m)
-            gain = ratio * (synapse - membrane)
+            # The difference of two exponentials near 1, without the loss of digits.
+            difference = math.expm1(-dt / neuron.tau_syn) - math.expm1(-dt / neuron.tau_m)
+            gain = difference * neuron.tau_syn / (neuron.tau_syn - neuron.tau_m)
         return cls(membrane=membrane, synapse=synapse, gain=gain)
 
 
@@ -78,6 +80,11 @@ def sample_activity(network: Network) -> dict[str, Activity]:
     """Simulate up to ``SAMPLE_SECONDS`` of the network without learning.
 
     Neurons must be expressible on chip (single exponential, reset 0, no refractory period).
+
+    Raises
+    ------
+    ConstraintViolationError
+        Naming the populations whose currents or potentials are too large for floating point.
     """
     seconds = min(network.duration, SAMPLE_SECONDS)
     short = Network(
@@ -90,11 +97,19 @@ def sample_activity(network: Network) -> dict[str, Activity]:
     drives = _drives(short)
     states = {p.name: _State(p, short.dt, short.n_steps) for p in short.populations}
     incoming = {p.name: [(q.pre, q.weights) for q in short.into(p.name)] for p in short.populations}
-    for step in range(short.n_steps):
-        new = {name: state.advance(step) for name, state in states.items()}
-        for name, state in states.items():
-            jump = drives[name][step] + sum(w @ new[pre] for pre, w in incoming[name])
-            state.receive(jump)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for step in range(short.n_steps):
+            new = {name: state.advance(step) for name, state in states.items()}
+            for name, state in states.items():
+                jump = drives[name][step] + sum(w @ new[pre] for pre, w in incoming[name])
+                state.receive(jump)
+    problems = [
+        Problem(f"populations.{name}", "currents beyond floating point", "use smaller weights")
+        for name, state in states.items()
+        if not np.isfinite(state.peaks).all()
+    ]
+    if problems:
+        raise ConstraintViolationError(problems)
     return {name: state.activity() for name, state in states.items()}
 
 
@@ -117,13 +132,14 @@ class _State:
         self.current = np.zeros(population.size)
         self.potential = np.zeros(population.size)
         self.spikes = np.zeros((n_steps, population.size), dtype=bool)
+        # Taken with np.maximum, which keeps a NaN where max() would drop it.
         self.peaks = np.zeros(3)
 
     def advance(self, step: int) -> Array:
         bias = (1.0 - self.step.membrane) * self.neuron.bias
         self.potential = self.step.membrane * self.potential + self.step.gain * self.current + bias
         self.current = self.current * self.step.synapse
-        self.peaks[2] = max(self.peaks[2], np.abs(self.potential).max())
+        self.peaks[2] = np.maximum(self.peaks[2], np.abs(self.potential).max())
         fired = self.potential > self.neuron.threshold
         self.potential[fired] = 0.0
         self.spikes[step] = fired
@@ -131,8 +147,8 @@ class _State:
 
     def receive(self, jump: Array) -> None:
         self.current += jump
-        self.peaks[0] = max(self.peaks[0], np.abs(jump).max())
-        self.peaks[1] = max(self.peaks[1], np.abs(self.current).max())
+        self.peaks[0] = np.maximum(self.peaks[0], np.abs(jump).max())
+        self.peaks[1] = np.maximum(self.peaks[1], np.abs(self.current).max())
 
     def activity(self) -> Activity:
         return Activity(

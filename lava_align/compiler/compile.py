@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from lava_align.compiler.calibrate import Activity, sample_activity
+from lava_align.compiler.calibrate import Activity, Step, sample_activity
 from lava_align.compiler.checks import Check, check, raise_violations
 from lava_align.compiler.express import express
 from lava_align.compiler.place import Placement, place
@@ -77,7 +77,12 @@ def compile_network(
     activity = sample_activity(expressed)
     lowered = {p.name: _lower(p, expressed, activity) for p in expressed.plastic()}
     populations = {
-        p.name: quantise_population(p, _afferents(p, expressed), activity[p.name], expressed.dt)
+        p.name: quantise_population(
+            p,
+            _afferents(p, expressed),
+            _with_feedback(p, expressed, activity, lowered),
+            expressed.dt,
+        )
         for p in expressed.populations
     }
     plastic = [
@@ -166,6 +171,35 @@ def _lower(
     return rule.form(plasticity.variant).lower(parameters, sample, projection.name)
 
 
+def _with_feedback(
+    population: Population,
+    network: Network,
+    activity: Mapping[str, Activity],
+    lowered: Mapping[str, LoweredRule],
+) -> Activity:
+    """Activity of a population with room for the currents of weights not yet learned."""
+    seen = activity[population.name]
+    jump, current = seen.peak_jump, seen.peak_current
+    decay = Step.of(population.neuron, network.dt).synapse
+    for projection in network.into(population.name):
+        if projection.plasticity is None:
+            continue
+        rule = lowered[projection.name]
+        mean, sd = rule.predictions["weight_mean"], rule.predictions["weight_sd"]
+        arriving = activity[projection.pre].spikes.sum(axis=1)
+        held = peak = 0.0
+        for count in arriving:
+            held = held * decay + float(count)
+            peak = max(peak, held)
+        # Three standard deviations of the sum of that many learned weights.
+        for_jump, for_current = (
+            (abs(mean) * n + 3.0 * sd * math.sqrt(n)) / rule.weight_scale
+            for n in (float(arriving.max()), peak)
+        )
+        jump, current = jump + for_jump, current + for_current
+    return replace(seen, peak_jump=jump, peak_current=current)
+
+
 def _afferents(population: Population, network: Network) -> list[Afferent]:
     """Fixed weights into a population: projections, and stimuli as diagonal matrices."""
     fixed = [
@@ -189,8 +223,18 @@ def _plastic_synapses(
     projection: Projection, rule: LoweredRule, post: Quantised, index: int
 ) -> tuple[Synapses, list[Quantity]]:
     """Initial weights in chip units, and the exponent at which they act."""
-    initial = np.clip(np.round(projection.weights * rule.weight_scale / 2) * 2, -256, 254)
-    exponent, rows = 0, []
+    initial = _initial_weights(projection, rule)
+    asked, realised = (
+        float(np.sqrt(np.mean(np.square(m))))
+        for m in (projection.weights, initial / rule.weight_scale)
+    )
+    note = "the chip's grid is coarser than weights near zero"
+    rows = [
+        Quantity.compare(
+            projection.name, "initial weights (rms)", asked, realised, note=note if asked else ""
+        )
+    ]
+    exponent = 0
     if projection.acts:
         # The rule fixes how far the weights go, in chip units; the exponent is the power of two
         # nearest to the current they should give. What is left is a change of learning rate.
@@ -217,3 +261,25 @@ def _plastic_synapses(
         rng_seed=index + 1,
     )
     return synapses, rows
+
+
+def _initial_weights(projection: Projection, rule: LoweredRule) -> Array:
+    """Initial weights in chip units, on the grid of mixed signs.
+
+    Raises
+    ------
+    ConstraintViolationError
+        If they leave the range in which the rule's weights live.
+    """
+    units = np.round(projection.weights * rule.weight_scale / 2) * 2
+    if not ((units >= -256) & (units <= 254)).all():
+        largest = float(np.abs(projection.weights).max())
+        raise ConstraintViolationError(
+            Problem(
+                f"projections.{projection.name}.weights",
+                f"initial weights up to {largest:g}",
+                f"at most {254 / rule.weight_scale:g}, the range calibrated for what the rule"
+                " learns; start nearer to 0, or raise eta or the duration",
+            )
+        )
+    return units

@@ -36,6 +36,9 @@ def express(network: Network, approximate: Collection[str]) -> tuple[Network, tu
             if key not in approximate:
                 problems.append(_problem(population.name, key, value))
                 continue
+            if key == "reset" and neuron.threshold <= 0:
+                problems.append(_below_reset(population.name, neuron.threshold))
+                continue
             neuron = simplify(neuron)
             quantities.append(Quantity.compare(population.name, key, value, 0.0, note=note))
         populations.append(replace(population, neuron=neuron))
@@ -50,6 +53,14 @@ def _problem(population: str, key: str, value: float) -> Problem:
         f"populations.{population}.{key}",
         f"{value:g} cannot be expressed by the target's neuron",
         f'set it to 0, or allow the simplification with approximate = ["{key}"]',
+    )
+
+
+def _below_reset(population: str, threshold: float) -> Problem:
+    return Problem(
+        f"populations.{population}.threshold",
+        f"{threshold:g} with the reset simplified to 0",
+        "a threshold above 0",
     )
 
 

@@ -41,6 +41,9 @@ JUMP_MAX = 2**15 - 1
 HEADROOM = 2.0
 WEIGHT_BITS = 8
 SCALES_PER_OCTAVE = 64
+BIAS_MANTISSA_MAX = 2**12 - 1
+BIAS_EXPONENT_MAX = 7
+SMALLEST = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +73,23 @@ def quantise_population(
     Raises
     ------
     ConstraintViolationError
-        If threshold and weights do not fit the registers together at any scale.
+        If threshold and weights do not fit the registers together at any scale, or the time step
+        does not fit the time constants.
     """
     step = Step.of(population.neuron, dt)
+    if not step.gain > 0.0:
+        raise ConstraintViolationError(
+            Problem(
+                f"populations.{population.name}",
+                f"tau_m {population.neuron.tau_m:g} s, tau_syn {population.neuron.tau_syn:g} s",
+                f"a spike is forgotten, or not felt, within a time step of {dt:g} s; use another",
+            )
+        )
     du, dv = _decays(step)
     gain = _area_preserving_gain(step, du, dv)
-    scale = _choose_scale(population, afferents, activity, gain)
-    neurons, rows = _neurons(population, du, dv, gain, scale, dt)
+    leak = dv / DECAY_ONE if dv else 1.0 - step.membrane
+    scale = _choose_scale(population, afferents, activity, gain, leak)
+    neurons, rows = _neurons(population, du, dv, gain, leak, scale, dt)
     synapses = []
     for afferent in afferents:
         made, row = _synapses(afferent, population.name, scale)
@@ -93,24 +106,31 @@ def _decays(step: Step) -> tuple[int, int]:
 
 
 def _area_preserving_gain(step: Step, du: int, dv: int) -> float:
-    asked = (1.0 - step.synapse) * (1.0 - step.membrane)
-    realised = (du + 1) / DECAY_ONE * max(dv, 0.5) / DECAY_ONE
-    return step.gain * realised / asked
+    gain = step.gain * (du + 1) / DECAY_ONE / max(1.0 - step.synapse, SMALLEST)
+    # Without a leak the response has no area; what a spike adds to the membrane stays as asked.
+    return gain * dv / DECAY_ONE / (1.0 - step.membrane) if dv else gain
 
 
 def _choose_scale(
-    population: Population, afferents: Sequence[Afferent], activity: Activity, gain: float
+    population: Population,
+    afferents: Sequence[Afferent],
+    activity: Activity,
+    gain: float,
+    leak: float,
 ) -> float:
     neuron = population.neuron
-    largest = min(_limits(neuron, activity, gain))
+    largest = min(_limits(neuron, activity, gain, leak))
     candidates = largest * 2.0 ** (-np.arange(SCALES_PER_OCTAVE) / SCALES_PER_OCTAVE)
-    if round(candidates[-1] * neuron.threshold / (64 * gain)) < 1:
+    strongest = max((float(np.abs(a.weights).max(initial=0.0)) for a in afferents), default=0.0)
+    threshold = candidates[-1] * (neuron.threshold / (64 * gain))
+    if not (threshold >= 0.5 and math.isfinite(largest * (strongest + neuron.threshold))):
         raise ConstraintViolationError(
             Problem(
                 f"populations.{population.name}",
-                f"threshold {neuron.threshold:g} against currents up to {activity.peak_current:g}",
-                "threshold and currents must fit 24-bit registers together: weaken the strongest"
-                " synapses or raise the threshold",
+                f"threshold {neuron.threshold:g} against currents up to"
+                f" {activity.peak_current:g}, weights up to {strongest:g}, bias {neuron.bias:g}",
+                "threshold and drive must fit 24-bit registers together: weaken what is strongest"
+                " or change the threshold",
             )
         )
     if not afferents:
@@ -119,15 +139,19 @@ def _choose_scale(
     return float(candidates[int(np.argmin(errors))])
 
 
-def _limits(neuron: LIF, activity: Activity, gain: float) -> Iterator[float]:
+def _limits(neuron: LIF, activity: Activity, gain: float, leak: float) -> Iterator[float]:
     """Largest scale each register allows."""
-    yield THRESHOLD_MAX * 64 * gain / neuron.threshold
     potential = max(activity.peak_potential, neuron.threshold)
-    yield REGISTER_MAX * gain / (HEADROOM * potential)
-    if activity.peak_current:
-        yield REGISTER_MAX / (HEADROOM * activity.peak_current)
-    if activity.peak_jump:
-        yield JUMP_MAX * 64 / (HEADROOM * activity.peak_jump)
+    bias = abs(neuron.bias) * leak
+    for room, needed in (
+        (THRESHOLD_MAX * 64 * gain, neuron.threshold),
+        (REGISTER_MAX * gain, HEADROOM * potential),
+        (REGISTER_MAX, HEADROOM * activity.peak_current),
+        (JUMP_MAX * 64, HEADROOM * activity.peak_jump),
+        ((BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX) * gain, bias),
+    ):
+        # A need too small to divide by is no limit.
+        yield room / needed if needed > room / np.finfo(float).max else math.inf
 
 
 def sign_mode(weights: Array) -> SignMode:
@@ -189,12 +213,13 @@ def _synapses(afferent: Afferent, post: str, scale: float) -> tuple[Synapses, Qu
 
 
 def _neurons(
-    population: Population, du: int, dv: int, gain: float, scale: float, dt: float
+    population: Population, du: int, dv: int, gain: float, leak: float, scale: float, dt: float
 ) -> tuple[NeuronGroup, list[Quantity]]:
     neuron = population.neuron
     per_unit = scale / (64.0 * gain)
     vth = max(1, round(neuron.threshold * per_unit))
-    bias = neuron.bias * dv / DECAY_ONE * per_unit * 64.0
+    register_per_bias = leak * per_unit * 64.0
+    bias = neuron.bias * register_per_bias
     mantissa, exponent = _bias(bias)
     group = NeuronGroup(
         name=population.name,
@@ -208,26 +233,32 @@ def _neurons(
     where = population.name
     rows = [
         Quantity.compare(where, "tau_syn", neuron.tau_syn, _tau((du + 1) / DECAY_ONE, dt), "s"),
-        Quantity.compare(where, "tau_m", neuron.tau_m, _tau(dv / DECAY_ONE, dt), "s"),
+        _membrane_row(population, dv, dt),
         Quantity.compare(where, "threshold", neuron.threshold, vth / per_unit),
     ]
     if neuron.bias:
-        realised = mantissa * 2.0**exponent * DECAY_ONE / (dv * per_unit * 64.0) if dv else 0.0
+        realised = mantissa * 2.0**exponent / register_per_bias if register_per_bias else 0.0
         rows.append(Quantity.compare(where, "bias", neuron.bias, realised))
     return group, rows
 
 
+def _membrane_row(population: Population, dv: int, dt: float) -> Quantity:
+    where, tau = population.name, population.neuron.tau_m
+    if dv:
+        return Quantity.compare(where, "tau_m", tau, _tau(dv / DECAY_ONE, dt), "s")
+    note = f"no leak: tau_m is above {2 * DECAY_ONE} steps"
+    return Quantity.compare(where, "leak per step", -math.expm1(-dt / tau), 0.0, note=note)
+
+
 def _tau(decay: float, dt: float) -> float:
-    """Time constant of a decay per step; 0 if everything goes in one step."""
-    if decay >= 1.0:
-        return 0.0
-    return -dt / math.log1p(-decay) if decay else math.inf
+    """Time constant of a decay per step, above 0; 0 if everything goes in one step."""
+    return -dt / math.log1p(-decay) if decay < 1.0 else 0.0
 
 
 def _bias(value: float) -> tuple[int, int]:
     """Mantissa (12 bits and sign) and exponent (0..7) nearest to ``value``."""
-    for exponent in range(8):
+    for exponent in range(BIAS_EXPONENT_MAX + 1):
         mantissa = round(value / 2**exponent)
-        if abs(mantissa) < 2**12:
+        if abs(mantissa) <= BIAS_MANTISSA_MAX:
             return mantissa, exponent
-    return int(math.copysign(2**12 - 1, value)), 7
+    return int(math.copysign(BIAS_MANTISSA_MAX, value)), BIAS_EXPONENT_MAX
