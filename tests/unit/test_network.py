@@ -122,7 +122,6 @@ def test_all_inconsistencies_are_named_at_once():
         "populations.lower.size",
         "projections.W.pre",
         "projections.B.post",
-        "projections.B.rule.mirrors",
         "stimuli.s.weight",
     ]
 
