@@ -302,8 +302,8 @@ def _plasticity_problems(
         yield Problem(where, f"no projection '{mirrors}'", f"one of: {known}")
         return
     forward = network.projection(mirrors)
-    known = {p.name for p in network.populations}
-    if not {forward.pre, forward.post, projection.pre, projection.post} <= known:
+    ends = {p.name for p in network.populations}
+    if not {forward.pre, forward.post, projection.pre, projection.post} <= ends:
         return
     if (forward.pre, forward.post) != (projection.post, projection.pre):
         yield Problem(
