@@ -122,7 +122,7 @@ def _choose_scale(
     largest = min(_limits(neuron, activity, gain, leak))
     candidates = largest * 2.0 ** (-np.arange(SCALES_PER_OCTAVE) / SCALES_PER_OCTAVE)
     strongest = max((float(np.abs(a.weights).max(initial=0.0)) for a in afferents), default=0.0)
-    threshold = candidates[-1] * (neuron.threshold / (64 * gain))
+    threshold = float(candidates[-1]) * (neuron.threshold / (64 * gain))
     if not (threshold >= 0.5 and math.isfinite(largest * (strongest + neuron.threshold))):
         raise ConstraintViolationError(
             Problem(
