@@ -19,7 +19,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    heavy = "numpy brian2 lava h5py pydantic rich matplotlib scipy click".split()
+    heavy = ["numpy", "brian2", "lava", "h5py", "pydantic", "rich", "matplotlib", "scipy", "click"]
     code = f"import lava_align, sys; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
