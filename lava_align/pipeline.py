@@ -102,8 +102,7 @@ def run_program(
         probes = Probes(weight_steps=tuple(sorted(steps)))
     report = None if progress is None else _stage(progress, f"simulate ({backend.name})")
     recording = backend.run(program, inputs, program.n_steps, probes, report)
-    added = {"program_digest": program.digest(), **(provenance or {})}
-    return replace(recording, provenance={**recording.provenance, **added})
+    return replace(recording, provenance={**recording.provenance, **(provenance or {})})
 
 
 def _stage(progress: StageCallback, name: str) -> Callable[[int, int], None]:
@@ -328,7 +327,7 @@ def deploy(
     validation = validate(experiment, candidate, progress=progress)
     validation.reference.save(out / "reference.rec.h5")
     lap("reference and comparison")
-    provenance = {**describe_origin(experiment, target), "wall_seconds": times}
+    provenance = {**describe_origin(experiment), "wall_seconds": times}
     report, content = write_report(
         out, experiment, compilation, target, candidate, validation, provenance
     )
@@ -345,8 +344,8 @@ def deploy(
     )
 
 
-def describe_origin(experiment: Experiment, target: HardwareTarget) -> dict[str, Any]:
-    """Versions, hashes and seeds: what someone else needs to get the same result."""
+def describe_origin(experiment: Experiment) -> dict[str, Any]:
+    """Versions and seed; with the hashes in the report, what someone else needs to repeat it."""
     from importlib.metadata import PackageNotFoundError, version
 
     def installed(package: str) -> str:
@@ -362,8 +361,6 @@ def describe_origin(experiment: Experiment, target: HardwareTarget) -> dict[str,
         "platform": platform.platform(),
         **{package: installed(package) for package in packages},
         "seed": experiment.seed,
-        "network_sha256": experiment.network.digest(),
-        "target_sha256": target.sha256,
     }
 
 

@@ -125,9 +125,8 @@ def compile_network(
 
 def lacks(rule: AlignmentRule, target: HardwareTarget) -> tuple[str, ...]:
     """Name what keeps a target from holding a rule; empty if it can."""
-    third_factor, graded = target.learning.third_factor.value, target.number.graded_spike_bits.value
     missing = rule.needs.missing_on(
-        third_factor=bool(third_factor), graded_spikes=any(bits > 0 for bits in graded or ())
+        third_factor=target.third_factor, graded_spikes=target.graded_spikes
     )
     return missing if rule.forms else ("an on-chip form", *missing)
 
@@ -208,11 +207,7 @@ def _afferents(population: Population, network: Network) -> list[Afferent]:
         if p.plasticity is None
     ]
     stimuli = [
-        Afferent(
-            name=f"{s.name}_to_{population.name}",
-            pre=s.name,
-            weights=s.weight * np.eye(population.size),
-        )
+        Afferent(name=s.name, pre=s.name, weights=s.weight * np.eye(population.size))
         for s in network.stimuli
         if s.population == population.name
     ]

@@ -93,12 +93,12 @@ def test_the_program_is_the_network():
     assert [g.name for g in program.neurons] == ["lower", "upper"]
     assert {(s.name, s.pre, s.post) for s in program.synapses} == {
         ("W", "lower", "upper"),
-        ("s_to_lower", "s", "lower"),
+        ("s", "s", "lower"),
         ("B", "upper", "lower"),
     }
     assert program.mirrors == {"B": "W"}
     assert program.synapses[-1].weights.shape == (8, 3)
-    (diagonal,) = (s.weights for s in program.synapses if s.name == "s_to_lower")
+    (diagonal,) = (s.weights for s in program.synapses if s.name == "s")
     assert np.count_nonzero(diagonal - np.diag(np.diag(diagonal))) == 0
     assert made.expected_rates["lower"] > 10
 
@@ -130,7 +130,7 @@ def test_weights_that_act_do_so_at_the_strength_they_say():
     synapses = made.program.synapses[-1]
     assert synapses.acts
     # A unit of the paper's weight against the same current through the stimulus' fixed weight 2.
-    (fixed,) = (s for s in made.program.synapses if s.name == "s_to_lower")
+    (fixed,) = (s for s in made.program.synapses if s.name == "s")
     fixed_current = fixed.weights[0, 0] * 2.0**fixed.weight_exp / 2.0
     learned_current = made.weight_scales["B"] * 2.0**synapses.weight_exp
     strength = row(made, "B", "strength of the learned weights")
