@@ -135,7 +135,9 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Write a number briefly; a dash for None."""
+    """Write a number briefly, whole ones in full; a dash for None."""
+    if isinstance(value, int):
+        return f"{value:,}"
     return "–" if value is None else f"{value:.{digits}g}"
 
 
