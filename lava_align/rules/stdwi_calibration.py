@@ -142,7 +142,8 @@ def candidate_traces(
             tau=tau,
             impulse=impulse,
             difference=held[0] - held[1],
-            saturated=1.0 - min(kept),
+            # Rounding can make the kept share a hair more than the whole.
+            saturated=max(0.0, 1.0 - min(kept)),
             imbalance=areas[0] / areas[1] - 1.0,
         )
 

@@ -285,14 +285,18 @@ def test_long_programs_still_have_a_bounded_golden_run(bundle):
         verify_bundle(bundle, backend=FakeBackend(recording()))
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["target", "program_digest", "verdict", "forced", "files", "schema", "tool", "golden_steps"],
-)
-@pytest.mark.parametrize("value", [None, 7, "x", [], {}])
+WRONG_ENTRIES = [
+    (key, value)
+    for key in (
+        "target", "program_digest", "verdict", "forced", "files", "schema", "tool", "golden_steps"
+    )
+    for value in (None, 7, "x", [], {})
+    if (key, value) != ("tool", "x")  # any string will do
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG_ENTRIES)
 def test_manifests_with_wrong_entries_are_refused(bundle, key, value):
-    if key == "tool" and value == "x":
-        pytest.skip("any string will do")
     files = read_zip(bundle)
     manifest = json.loads(files["manifest.json"]) | {key: value}
     bundle.write_bytes(zip_bytes(files | {"manifest.json": canonical_json(manifest)}))
