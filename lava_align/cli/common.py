@@ -134,7 +134,7 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
         click.echo(f"  {'  '.join(cells)}".rstrip())
 
 
-def number(value: float | None, digits: int = 4) -> str:
+def number(value: int | float | None, digits: int = 4) -> str:
     """Write a number briefly, whole ones in full; a dash for None."""
     if isinstance(value, int):
         return f"{value:,}"
@@ -143,4 +143,4 @@ def number(value: float | None, digits: int = 4) -> str:
 
 def percent(value: float) -> str:
     """Write a relative error."""
-    return f"{100 * value:+.2g} %"
+    return f"{100 * value:+.3g} %"
