@@ -15,10 +15,11 @@ from lava_align._version import __version__
 if TYPE_CHECKING:
     from lava_align.compiler.compile import compile_network
     from lava_align.compiler.folder import load_program, save_program
+    from lava_align.deployment import deploy, write_report
     from lava_align.doctor import examine
     from lava_align.formats.bundle import verify_bundle
     from lava_align.model.experiment import load_experiment
-    from lava_align.pipeline import deploy, run_program, validate, write_report
+    from lava_align.pipeline import run_program, validate
     from lava_align.recording import Recording
     from lava_align.rules import get_rule
     from lava_align.targets import available_targets, load_target
@@ -27,7 +28,7 @@ _WHERE = {
     "Recording": "recording",
     "available_targets": "targets",
     "compile_network": "compiler.compile",
-    "deploy": "pipeline",
+    "deploy": "deployment",
     "examine": "doctor",
     "get_rule": "rules",
     "load_experiment": "model.experiment",
@@ -37,7 +38,7 @@ _WHERE = {
     "save_program": "compiler.folder",
     "validate": "pipeline",
     "verify_bundle": "formats.bundle",
-    "write_report": "pipeline",
+    "write_report": "deployment",
 }
 
 __all__ = [

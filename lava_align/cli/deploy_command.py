@@ -20,7 +20,7 @@ from lava_align.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from lava_align.pipeline import Deployment
+    from lava_align.deployment import Deployment
 
 
 @click.command("deploy")
@@ -58,8 +58,8 @@ def command(
     The bundle is written only if the chip form is EQUIVALENT to the reference.
     """
     from lava_align.backends import get_backend
+    from lava_align.deployment import deploy
     from lava_align.files import require_place
-    from lava_align.pipeline import deploy
     from lava_align.targets import load_target
 
     require_place(out / "report.html")

@@ -19,9 +19,9 @@ from lava_align.cli.common import emit_json, json_option
 @json_option
 def command(folder: Path, out: Path | None, as_json: bool) -> None:
     """Write the HTML report of a FOLDER made by `deploy` again, from its JSON and recordings."""
+    from lava_align.deployment import load_forward_weights
     from lava_align.errors import InvalidInputError, Problem
     from lava_align.files import atomic_path
-    from lava_align.pipeline import load_forward_weights
     from lava_align.recording import Recording
     from lava_align.report import report_html
     from lava_align.report.content import SCHEMA
