@@ -36,8 +36,7 @@ TRACE_MAX = 127
 ACCUMULATOR = (-(2**15) - 1, 2**15 - 1)
 """Limits of an accumulator in 1/128; the lower one is Lava's, one below 16 bits."""
 LIMITS = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}
-TAG_LIMITS = (-257, 255)
-"""Of tag 1; tag 2 has those of excitatory weights."""
+TAG_LIMITS = {"dd": (0, 255), "dt": (-257, 255)}
 THIRD_FACTOR = Trace(0, 65535)
 """What Lava decays y1, y2, y3 of a three-factor rule with (``learning_rule.py:743-748``)."""
 
@@ -121,8 +120,10 @@ class Model:
                 fired[name].append(values[name])
             for name in states:
                 kept[name].append(self.read(name))
-        rasters = {name: np.array(rows).reshape(n_steps, -1) for name, rows in fired.items()}
-        found = {name: np.nonzero(raster) for name, raster in rasters.items()}
+        found = {
+            name: np.nonzero(np.array(rows).reshape(n_steps, self.program.size(name)))
+            for name, rows in fired.items()
+        }
         return Chunk(
             start=start,
             stop=stop,
@@ -402,12 +403,8 @@ class PlasticConnection(Connection):
 
     def _rounded(self, target: str, accumulator: Array, step: int) -> Array:
         """Synaptic variable from its accumulator, rounded stochastically and clipped."""
-        mode = "excitatory" if target == "dd" else self.synapses.sign_mode
-        low, high = LIMITS[mode] if target != "dt" else TAG_LIMITS
-        if target != "dt" and low == 0:
-            accumulator = np.maximum(accumulator, 0)
-        if target != "dt" and high == 0:
-            accumulator = np.minimum(accumulator, 0)
+        # Lava also clips the accumulator to the sign; after rounding that makes no difference.
+        limits = {"dw": LIMITS[self.synapses.sign_mode], **TAG_LIMITS}[target]
         number = self.rounding.numbers(target, step, accumulator.shape)
         value = (accumulator >> 7) + (number < (accumulator & 127) / 128)
-        return np.clip(value, low, high)
+        return np.clip(value, *limits)
