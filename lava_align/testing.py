@@ -22,7 +22,7 @@ from lava_align.learning_rule.terms import SYNAPTIC_VARIABLES, TRACES
 Array = np.ndarray[Any, Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-ENGINES: Mapping[str, Callable[[Program], Engine]] = {"model": Model}
+ENGINES: Mapping[str, Callable[..., Engine]] = {"model": Model}
 """Every implementation of the engine, all held to the same tests."""
 
 

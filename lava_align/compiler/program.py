@@ -28,8 +28,8 @@ class InputGroup:
     Parameters
     ----------
     graded : bool
-        Whether a spike carries an integer (a payload, or the value of a modulator). A group that
-        is not graded carries 1.
+        Whether a spike carries an integer (a payload, or the value of a modulator), by which the
+        weight is multiplied. A group that is not graded carries 1.
     """
 
     name: str
@@ -73,9 +73,11 @@ class Synapses(ArrayValue):
     pre, post : str
         Names of groups. ``pre`` may be an input group.
     weights : ndarray of int16, shape (n_post, n_pre)
-        Initial weight mantissas, already on the grid of ``weight_bits`` and ``sign_mode``.
+        Initial weight mantissas, already on the grid of ``weight_bits`` and ``sign_mode``; static
+        ones are clipped to the sign mode, and all truncated to the grid, if they are not.
     weight_exp : int
-        The current a spike adds is ``weights << (6 + weight_exp)``.
+        The current a spike adds is ``weights << (6 + weight_exp)``. A negative exponent rounds
+        the sum over all spikes of a step down, with delays the sum of each delay.
     weight_bits : int
         Bits of the stored mantissa, 1..8.
     acts : bool
@@ -85,10 +87,11 @@ class Synapses(ArrayValue):
     rng_seed : int
         Seed of the trace rounding of this projection.
     delays : ndarray of uint8, shape (n_post, n_pre), or None
-        Steps added to the one that every synapse takes; static synapses only (Lava's DelayDense).
+        Steps, 0..63, added to the one that every synapse takes; static synapses only (Lava's
+        DelayDense).
     graded : str
-        How a payload of ``pre`` enters the trace x1 (Lava's ``GradedSpikeCfg``); ``default``
-        ignores it.
+        How a payload of ``pre``, 0..255, enters the trace x1 (Lava's ``GradedSpikeCfg``);
+        ``default`` ignores it, the others ignore the impulse of x1. Plastic synapses only.
     gate : str or None
         Group whose spikes are y0 and feed the post traces; None is ``post``.
     modulators : mapping

@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from lava_align.backends.base import Probes
 from lava_align.backends.lava import LavaBackend
 from lava_align.backends.lava_shim import import_lava, lava_version
-from lava_align.compiler.program import Program
 from lava_align.engine.base import Engine
 from lava_align.recording import Spikes
 from lava_align.testing import ENGINES, Case, cases, first_difference, state_names
@@ -34,7 +33,7 @@ FULL_SECONDS = 200
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def make(request: pytest.FixtureRequest) -> Callable[[Program], Engine]:
+def make(request: pytest.FixtureRequest) -> Callable[..., Engine]:
     import_lava()
     return ENGINES[request.param]
 
