@@ -218,7 +218,7 @@ class Neurons:
     def advance(self, arriving: Array) -> Array:
         """Integrate what arrives; return 1 for each neuron that spikes, else 0."""
         group, u, v = self.group, self.variables["u"], self.variables["v"]
-        u = wrap(decay(u, 4096 - (group.du + 1)) + wrap(arriving << 6))
+        u = wrap(decay(u, 4096 - (group.du + 1)) + (arriving << 6))
         # Once only: what is further out stays out of 24 bits.
         u = u + 2 * HALF_RANGE * (u <= -HALF_RANGE) - 2 * HALF_RANGE * (u > HALF_RANGE)
         v = wrap(decay(v, 4096 - group.dv) + u + self.bias)

@@ -45,7 +45,7 @@ def case(
     weights: object,
     pre: np.ndarray,
     post: np.ndarray | None = None,
-    neuron: dict[str, int] | None = None,
+    neuron: dict[str, object] | None = None,
     **synapses: object,
 ) -> Case:
     """Projection ``s`` from ``pre`` to the spikes ``post``, or to LIF neurons of that name."""
@@ -57,8 +57,7 @@ def case(
         NeuronGroup(
             name="post",
             size=size,
-            bias_mant=np.zeros(size, int),
-            **{"du": 4095, "dv": 4095, "vth": 10**5, **(neuron or {})},
+            **{"du": 4095, "dv": 4095, "vth": 10**5, "bias_mant": [0] * size, **(neuron or {})},
         ),
     )
     made = Synapses(name="s", pre="pre", post="post", weights=matrix, learning=learning, **synapses)
@@ -128,6 +127,20 @@ def test_only_the_last_spike_of_an_epoch_has_a_time(make) -> None:
     assert follow(make, run, "s.weights")[-1] == 0
 
 
+def test_a_further_spike_counts_before_the_epoch_ends(make) -> None:
+    learning = rule("x0*w", x1=Trace(16, 10), t_epoch=4)
+    run = case(learning, 0, spikes(3, [1, 2, 3]), spikes(3, NEVER))
+    assert follow(make, run, "s.x1") == [0, 16, 32]
+
+
+def test_a_gate_of_its_own_is_the_postsynaptic_spike(make) -> None:
+    learning = rule("3*y0", y1=Trace(9, 10**6))
+    gate = {"values": {"gate": spikes(4, [2, 4])}, "gate": "gate"}
+    run = case(learning, 0, spikes(4, NEVER), spikes(4, [1, 3]), **gate)
+    assert follow(make, run, "s.weights") == [0, 3, 3, 6]
+    assert follow(make, run, "s.y1") == [0, 9, 9, 18]
+
+
 @pytest.mark.parametrize(
     ("clock", "t_epoch", "fires"), [("u2", 1, [4, 8, 12, 16]), ("u2", 4, [16]), ("u0", 8, [8, 16])]
 )
@@ -186,6 +199,18 @@ def test_a_product_wraps_at_32_bits(make, mantissa, weight) -> None:
     full = {name: Trace(127, 0) for name in ("x1", "x2", "y1")}
     run = case(rule(f"{mantissa}*y0*x1*x2*y1*w", **full), 254, spikes(1, [1]), spikes(1, [1]))
     assert follow(make, run, "s.weights") == [weight]
+
+
+@pytest.mark.parametrize(("sign", "change"), [("", 0), ("-", -1)])
+def test_five_synaptic_factors_are_shifted_by_more_than_32_bits(make, sign, change) -> None:
+    run = case(rule(f"{sign}x0*w*w*w*w*w"), 6, spikes(1, [1]), spikes(1, NEVER))
+    assert follow(make, run, "s.weights") == [6 + change]
+
+
+@pytest.mark.parametrize(("weight", "sign"), [(-4, -1), (-2, 0), (0, 1)])
+def test_the_constant_is_inside_the_sign(make, weight, sign) -> None:
+    run = case(rule("5*x0*sgn(w + 2)"), weight, spikes(1, [1]), spikes(1, NEVER))
+    assert follow(make, run, "s.weights") == [weight + 5 * sign]
 
 
 def test_weights_begin_even_and_may_become_odd(make) -> None:
@@ -292,6 +317,11 @@ def test_adding_payloads_saturates_or_overflows_into_x2(make) -> None:
     assert follow(make, run, "s.x2") == [0, 7, 7]
 
 
+def test_a_silent_trace_of_128_overflows_again(make) -> None:
+    run = paid("add_without_saturation", [254, 255, 0], t_epoch=5)
+    assert follow(make, run, "s.x1") == [127, 128, 1]
+
+
 def test_only_a_payload_that_overflows_is_a_spike(make) -> None:
     learning = rule("x0", x1=Trace(0, 10**6))
     values = np.array([[200], [200], [20]])
@@ -347,15 +377,36 @@ def test_u_wraps_once_and_v_saturates(make) -> None:
         assert follow(make, run, "post.v")[1] == min(max(u, 1 - top), top - 1)
 
 
+def test_v_saturates_below_too(make) -> None:
+    payloads = np.array([[-(2**15)], [-(2**15)], [0]])
+    run = case(rule("x0"), 2, payloads, graded="overwrite", neuron={"dv": 0})
+    assert follow(make, run, "post.v") == [0, -(2**22), 1 - 2**23]
+
+
+@pytest.mark.parametrize("delays", [None, [[0, 1]]])
+@pytest.mark.parametrize("exponent", [-9, 0, 5])
+def test_currents_and_voltages_wrap_at_32_bits(make, delays, exponent) -> None:
+    payloads = np.random.default_rng(4).integers(-(2**31), 2**31, (30, 2))
+    for weights in ([[254, 252]], [[254, -256]]):
+        run = case(
+            None,
+            weights,
+            payloads,
+            weight_exp=exponent,
+            delays=None if delays is None else np.array(delays),
+            neuron={"du": 0, "dv": 0, "vth": 2**17, "bias_mant": [30000], "bias_exp": 16},
+        )
+        inputs = (InputGroup(name="pre", size=2, graded=True),)
+        program = Program(**{**vars(run.program), "inputs": inputs})
+        run = Case(program=program, n_steps=30, inputs=run.inputs, cut=0)
+        currents = follow(make, run, "post.u")
+        # What is wrapped at 32 bits and then moved once may well be outside 24.
+        assert max(map(abs, currents)) > 2**24
+
+
 def test_the_bias_mantissa_has_16_bits(make) -> None:
-    run = case(None, 0, spikes(2, NEVER), neuron={"dv": 0, "bias_exp": 1})
-    group = run.program.neurons[0]
-    wide = NeuronGroup(
-        name="post", size=1, du=0, dv=0, vth=10**5, bias_mant=[2**16 + 3], bias_exp=1
-    )
-    program = Program(**{**vars(run.program), "neurons": (wide,)})
-    assert group.size == wide.size
-    run = Case(program=program, n_steps=2, inputs=run.inputs, cut=0)
+    neuron = {"dv": 0, "bias_mant": [2**16 + 3], "bias_exp": 1}
+    run = case(None, 0, spikes(2, NEVER), neuron=neuron)
     assert follow(make, run, "post.v") == [6, 12]
 
 
