@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 TAG = np.array([-256, 255])
 """Range of a tag as Lava 0.10.0 computes with it (``constants.py``, ``W_TAG_1_S``)."""
 
+PAYLOAD_BITS = 8
+"""Of an input that sends payloads; more do not fit a trace."""
+
 OTHER_RULE = "choose another variant of the rule, or other parameters"
 
 
@@ -75,10 +78,13 @@ def check(program: Program, target: HardwareTarget) -> tuple[Check, ...]:
         :func:`lava_align.compiler.place.fill`.
     """
     checks: list[Check] = []
+    payloads = {group.name for group in program.inputs if group.graded}
     for group in program.neurons:
         checks.extend(_neuron_checks(group, target))
     for synapses in program.synapses:
         checks.extend(_synapse_checks(synapses, target))
+        if synapses.pre in payloads:
+            checks.append(_payload_check(synapses, target))
         if synapses.learning is not None:
             where = f"synapses.{synapses.name}.learning"
             checks.extend(_rule_checks(synapses.learning, where, target))
@@ -193,6 +199,17 @@ def _synapse_checks(synapses: Synapses, target: HardwareTarget) -> Iterator[Chec
         "raise the weight exponent, or use sign mode mixed",
     )
     yield _grid_check(synapses, target)
+    if synapses.delays is not None:
+        yield number("delay", f"{where}.delays", synapses.delays, "use shorter delays")
+
+
+def _payload_check(synapses: Synapses, target: HardwareTarget) -> Check:
+    return _Table(target, "number")(
+        "graded_spike_bits",
+        f"synapses.{synapses.name}.pre payload",
+        PAYLOAD_BITS,
+        "send plain spikes, or use the target loihi2",
+    )
 
 
 def _grid_check(synapses: Synapses, target: HardwareTarget) -> Check:

@@ -213,7 +213,7 @@ def _plain(value: Any, arrays: dict[str, Array], prefix: str) -> dict[str, Any]:
         elif isinstance(item, LearningRule):
             plain[field.name] = item.to_dict()
         else:
-            plain[field.name] = item
+            plain[field.name] = dict(item) if isinstance(item, Mapping) else item
     return plain
 
 
@@ -252,6 +252,7 @@ def _program(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Program
                 **{
                     **entry,
                     "weights": array(entry["weights"]),
+                    "delays": None if entry["delays"] is None else array(entry["delays"]),
                     "learning": None
                     if entry["learning"] is None
                     else LearningRule.from_dict(entry["learning"]),

@@ -18,14 +18,23 @@ from lava_align.values import ArrayValue, frozen_array
 
 Array = np.ndarray[Any, Any]
 SignMode = Literal["mixed", "excitatory", "inhibitory"]
+GradedMode = Literal["default", "overwrite", "add_with_saturation", "add_without_saturation"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputGroup:
-    """External spikes, ``size`` channels."""
+    """External spikes, ``size`` channels.
+
+    Parameters
+    ----------
+    graded : bool
+        Whether a spike carries an integer (a payload, or the value of a modulator), by which the
+        weight is multiplied. A group that is not graded carries 1.
+    """
 
     name: str
     size: int
+    graded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,9 +73,11 @@ class Synapses(ArrayValue):
     pre, post : str
         Names of groups. ``pre`` may be an input group.
     weights : ndarray of int16, shape (n_post, n_pre)
-        Initial weight mantissas, already on the grid of ``weight_bits`` and ``sign_mode``.
+        Initial weight mantissas, already on the grid of ``weight_bits`` and ``sign_mode``; static
+        ones are clipped to the sign mode, and all truncated to the grid, if they are not.
     weight_exp : int
-        The current a spike adds is ``weights << (6 + weight_exp)``.
+        The current a spike adds is ``weights << (6 + weight_exp)``. A negative exponent rounds
+        the sum over all spikes of a step down, with delays the sum of each delay.
     weight_bits : int
         Bits of the stored mantissa, 1..8.
     acts : bool
@@ -75,6 +86,17 @@ class Synapses(ArrayValue):
         None for static synapses. The gate and the post traces come from the spikes of ``post``.
     rng_seed : int
         Seed of the trace rounding of this projection.
+    delays : ndarray of uint8, shape (n_post, n_pre), or None
+        Steps, 0..63, added to the one that every synapse takes; static synapses only (Lava's
+        DelayDense).
+    graded : str
+        How a payload of ``pre``, 0..255, enters the trace x1 (Lava's ``GradedSpikeCfg``);
+        ``default`` ignores it, the others ignore the impulse of x1. Plastic synapses only.
+    gate : str or None
+        Group whose spikes are y0 and feed the post traces; None is ``post``.
+    modulators : mapping
+        For third-factor rules: ``y1``, ``y2``, ``y3`` to the graded input group, of the size of
+        ``post``, whose value it takes every step; a modulator that is not given is 0.
     """
 
     name: str
@@ -87,9 +109,15 @@ class Synapses(ArrayValue):
     acts: bool = True
     learning: LearningRule | None = None
     rng_seed: int = 1
+    delays: Array | None = None
+    graded: GradedMode = "default"
+    gate: str | None = None
+    modulators: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", frozen_array(self.weights, np.int16))
+        if self.delays is not None:
+            object.__setattr__(self, "delays", frozen_array(self.delays, np.uint8))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

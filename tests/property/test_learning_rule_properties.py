@@ -5,49 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lava_align.errors import InvalidInputError
-from lava_align.learning_rule import Expression, Factor, LearningRule, Product, Trace
-
-TRACES = ("x1", "x2", "y1", "y2", "y3")
-TARGETS = ("dw", "dd", "dt")
-
-
-@st.composite
-def factors(draw):
-    kind = draw(st.sampled_from(["trace", "synaptic", "sgn", "spike"]))
-    if kind == "spike":
-        return Factor(draw(st.sampled_from(["x0", "y0"])), draw(st.sampled_from([0, -1, -2])))
-    constant = draw(st.just(0) | st.integers(-128, 127))
-    names = TRACES if kind == "trace" else ("w", "d", "t")
-    return Factor(draw(st.sampled_from(names)), constant, sgn=kind == "sgn")
-
-
-@st.composite
-def products(draw, clock=3):
-    return Product(
-        draw(st.integers(-7, 7).filter(bool)),
-        draw(st.integers(-7, 8)),
-        draw(st.sampled_from(["x0", "y0", f"u{clock}"])),
-        tuple(draw(st.lists(factors(), max_size=4))),
-    )
-
-
-@st.composite
-def expressions(draw, clock=3):
-    return Expression(tuple(draw(st.lists(products(clock), min_size=1, max_size=4))))
-
-
-@st.composite
-def rules(draw):
-    clock = draw(st.integers(0, 9))
-    some = draw(st.lists(st.sampled_from(TARGETS), min_size=1, unique=True))
-    third = draw(st.booleans())
-    traces = st.builds(Trace, st.integers(0, 127), st.integers(0, 1000))
-    return LearningRule(
-        **{target: draw(expressions(clock)) for target in some},
-        **{name: draw(traces) for name in (TRACES[:2] if third else TRACES)},
-        t_epoch=draw(st.integers(1, 63)),
-        third_factor=third,
-    )
+from lava_align.learning_rule import Expression, LearningRule, Product
+from lava_align.testing import expressions, rules
 
 
 @given(expressions())

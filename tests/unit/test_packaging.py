@@ -20,6 +20,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
+CORE = ROOT / "lava_align" / "engine" / "core"
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 OPTIONAL = {"brian2", "elephant", "h5py", "matplotlib", "neo", "nir", "pynwb", "quantities", "rich"}
 
@@ -43,12 +44,12 @@ def folder_of(package: str) -> Path:
 
 
 def mapped_files() -> list[Path]:
-    """Every file under a mapped folder that a wheel could need."""
+    """Every file under a mapped folder that a wheel could need: not what extensions are made of."""
     return [
         path
         for folder in MAPPING.values()
         for path in sorted((ROOT / folder).rglob("*"))
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and path.suffix not in {".pyc", ".so"} and path.parent != CORE
     ]
 
 

@@ -1,0 +1,46 @@
+// The inner loops, compiled once per instruction set and chosen at run time.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rule.hpp"
+
+namespace lava_align {
+
+struct Lif {
+  int32_t keep_u, keep_v;  // what is left of current and voltage per step, in 1/4096
+  int32_t threshold;
+};
+
+struct Kernels {
+  const char* name;
+  // All take `n` a multiple of kPad and pointers that may be used as far.
+  void (*lif)(int n, const Lif&, int32_t* u, int32_t* v, const int32_t* arriving,
+              const int32_t* bias, uint8_t* spiked);
+  void (*decay)(int n, double remaining, double number, const int32_t* from, int32_t* to);
+  void (*decay_independent)(int n, double remaining, uint32_t low, uint32_t high,
+                            const int32_t* from, int32_t* to);
+  void (*add)(int n, const int32_t* from, int32_t* to);
+  // Sum of int8 columns, times `scale`, plus `offset` per column, shifted.
+  void (*columns8)(int begin, int end, int stride, const int8_t* columns, const int32_t* spikes,
+                   int n_spikes, int scale, int offset, int exponent, int32_t* out);
+  void (*columns16)(int begin, int end, int stride, const int16_t* columns, const int32_t* spikes,
+                    int n_spikes, int exponent, int32_t* out);
+  // Sum of the masked columns of tile rows first..last-1; at most `batch` tiles fit 16 bits.
+  void (*tiles)(int first, int last, int tile_columns, const int16_t* weights,
+                const int32_t* active, const int16_t* masks, int n_active, int batch,
+                int exponent, int32_t* out);
+  // Coefficients of a product over one side at one time.
+  void (*coefficient)(int n, const Product&, const std::vector<Factor>&, const Learning&, int time,
+                      bool finished, int32_t* out);
+  // Learning of the tile rows first..last-1.
+  void (*learn)(const Learning&, int first, int last);
+};
+
+// The best one for this machine, or the one named.
+const Kernels& kernels(const std::string& name);
+std::vector<std::string> kernel_names();
+
+}  // namespace lava_align

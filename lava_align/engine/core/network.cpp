@@ -1,0 +1,125 @@
+#include "network.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+namespace lava_align {
+
+int Network::add_neurons(int size, const Lif& lif, const int32_t* bias) {
+  const int group = add_input();
+  auto n = std::make_unique<Neurons>();
+  const size_t stride = size_t(padded(size));
+  n->group = group;
+  n->size = size;
+  n->lif = lif;
+  for (auto* vector : {&n->u, &n->v, &n->bias, &n->arriving, &n->spikes}) vector->resize(stride);
+  n->spiked.resize(stride);
+  std::copy(bias, bias + size, n->bias.begin());
+  neurons_.push_back(std::move(n));
+  return group;
+}
+
+int Network::add(std::unique_ptr<Projection> projection) {
+  const int k = static_cast<int>(projections_.size());
+  for (auto& n : neurons_)
+    if (projection->acts && projection->post == n->group) n->sources.push_back(k);
+  plastic_.push_back(dynamic_cast<Plastic*>(projection.get()));
+  projections_.push_back(std::move(projection));
+  epochs_.push_back(0);
+  return k;
+}
+
+Neurons& Network::neurons(int group) {
+  for (auto& n : neurons_)
+    if (n->group == group) return *n;
+  throw std::out_of_range("no neurons");
+}
+
+Plastic& Network::plastic(int k) {
+  if (plastic_.at(size_t(k)) == nullptr) throw std::out_of_range("not plastic");
+  return *plastic_[size_t(k)];
+}
+
+void Network::integrate(Neurons& n) {
+  const int stride = padded(n.size);
+  const int32_t* arriving = nullptr;
+  bool summed = false;
+  for (int k : n.sources) {
+    Buffer& buffer = projections_[size_t(k)]->buffer;
+    if (buffer.empty) continue;
+    if (arriving == nullptr) {
+      arriving = buffer.slot(0);
+      continue;
+    }
+    if (!summed) std::memcpy(n.arriving.data(), arriving, sizeof(int32_t) * size_t(stride));
+    summed = true;
+    kernels_.add(stride, buffer.slot(0), n.arriving.data());
+    arriving = n.arriving.data();
+  }
+  if (arriving == nullptr) {
+    std::fill(n.arriving.begin(), n.arriving.end(), 0);
+    arriving = n.arriving.data();
+  }
+  kernels_.lif(stride, n.lif, n.u.data(), n.v.data(), arriving, n.bias.data(), n.spiked.data());
+  int found = 0;
+  for (int base = 0; base < n.size; base += 8) {
+    uint64_t any;
+    std::memcpy(&any, n.spiked.data() + base, sizeof any);
+    if (any == 0) continue;
+    for (int i = base; i < std::min(base + 8, n.size); ++i)
+      if (n.spiked[size_t(i)]) n.spikes[size_t(found++)] = i;
+  }
+  groups_[size_t(n.group)] = {n.spikes.data(), nullptr, found};
+}
+
+void Network::advance(int64_t at, bool last, const std::vector<Draws>& draws, Pool& pool) {
+  for (auto& n : neurons_) integrate(*n);
+  const auto spikes = [this](int group) { return group < 0 ? Spikes{} : groups_[size_t(group)]; };
+  for (size_t k = 0; k < projections_.size(); ++k) {
+    Projection& p = *projections_[k];
+    p.buffer.advance();
+    // What nobody receives is only worked out where it can be seen.
+    if (p.acts || p.buffer.slots > 1 || last) p.forward(spikes(p.pre), kernels_, pool);
+    Plastic* plastic = plastic_[k];
+    if (plastic == nullptr) continue;
+    const std::array<Spikes, 3> modulated{spikes(plastic->modulators[0]),
+                                          spikes(plastic->modulators[1]),
+                                          spikes(plastic->modulators[2])};
+    plastic->learn(at, spikes(p.pre), spikes(plastic->gate), modulated, draws[k], epochs_[k],
+                   kernels_, pool);
+  }
+}
+
+int64_t Network::run(int64_t n_steps, double seconds, const std::vector<Events>& inputs,
+                     const std::vector<Draws>& draws, std::vector<Recorded>& recorded,
+                     const std::vector<Probe>& probes) {
+  using clock = std::chrono::steady_clock;
+  Pool pool(threads_);
+  const auto end = clock::now() + std::chrono::duration_cast<clock::duration>(
+                                      std::chrono::duration<double>(seconds));
+  std::fill(epochs_.begin(), epochs_.end(), 0);
+  for (int64_t s = 0; s < n_steps; ++s) {
+    for (size_t g = 0; g < inputs.size(); ++g) {
+      const Events& events = inputs[g];
+      if (events.offset == nullptr) continue;
+      const int64_t first = events.offset[s];
+      groups_[g] = {events.neuron + first, events.value == nullptr ? nullptr : events.value + first,
+                    static_cast<int>(events.offset[s + 1] - first)};
+    }
+    const bool last = s + 1 == n_steps || (s % 4 == 3 && clock::now() > end);
+    advance(step, last, draws, pool);
+    for (Recorded& r : recorded) {
+      const Spikes& found = groups_[size_t(r.group)];
+      r.step.insert(r.step.end(), size_t(found.n), step);
+      r.neuron.insert(r.neuron.end(), found.neuron, found.neuron + found.n);
+    }
+    for (const Probe& probe : probes)
+      std::memcpy(probe.to + s * probe.size, probe.from, sizeof(int32_t) * size_t(probe.size));
+    ++step;
+    if (last) return s + 1;
+  }
+  return n_steps;
+}
+
+}  // namespace lava_align

@@ -1,0 +1,69 @@
+// Threads that wait for work by spinning, for parts of a step that take some ten microseconds.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <thread>
+#include <vector>
+
+namespace lava_align {
+
+class Pool {
+ public:
+  explicit Pool(int threads) : parts_(threads) {
+    for (int part = 1; part < threads; ++part) workers_.emplace_back([this, part] { work(part); });
+  }
+  ~Pool() {
+    stop_.store(true, std::memory_order_relaxed);
+    generation_.fetch_add(1, std::memory_order_release);
+    for (std::thread& worker : workers_) worker.join();
+  }
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // Calls task(first, last) on consecutive parts of 0 .. n - 1, in parallel if it is worth it.
+  void split(int n, bool worth, const std::function<void(int, int)>& task) {
+    if (workers_.empty() || !worth || n < parts_) {
+      task(0, n);
+      return;
+    }
+    task_ = &task;
+    n_ = n;
+    left_.store(parts_ - 1, std::memory_order_relaxed);
+    generation_.fetch_add(1, std::memory_order_release);
+    run(0);
+    wait([this] { return left_.load(std::memory_order_acquire) == 0; });
+  }
+
+ private:
+  void run(int part) {
+    const auto edge = [this](int k) { return static_cast<int>(int64_t{n_} * k / parts_); };
+    (*task_)(edge(part), edge(part + 1));
+  }
+  void work(int part) {
+    unsigned seen = 0;
+    for (;;) {
+      wait([&] { return generation_.load(std::memory_order_acquire) != seen; });
+      ++seen;
+      if (stop_.load(std::memory_order_relaxed)) return;
+      run(part);
+      left_.fetch_sub(1, std::memory_order_release);
+    }
+  }
+  template <class Condition>
+  static void wait(Condition done) {
+    // Then give way: on a busy machine the one waited for may need this core.
+    for (int spins = 0; !done(); ++spins)
+      if (spins > 2000) std::this_thread::yield();
+  }
+
+  int parts_;
+  std::vector<std::thread> workers_;
+  std::atomic<unsigned> generation_{0};
+  std::atomic<int> left_{0};
+  std::atomic<bool> stop_{false};
+  const std::function<void(int, int)>* task_ = nullptr;
+  int n_ = 0;
+};
+
+}  // namespace lava_align

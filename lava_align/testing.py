@@ -1,0 +1,411 @@
+"""Shared by the tests and ``scripts/fuzz``: random programs, and Lava's models stepped in place.
+
+Needs hypothesis; what touches Lava needs lava-nc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from lava_align.compiler.program import InputGroup, NeuronGroup, Program, Synapses
+from lava_align.engine.base import Engine
+from lava_align.engine.model import Model
+from lava_align.learning_rule import Expression, Factor, LearningRule, Product, Trace
+from lava_align.learning_rule.rule import POST_TRACES, TARGETS
+from lava_align.learning_rule.terms import SYNAPTIC_VARIABLES, TRACES
+
+Array = np.ndarray[Any, Any]
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+ENGINES: Mapping[str, Callable[..., Engine]] = {"model": Model}
+"""Every implementation of the engine, all held to the same tests."""
+
+
+# Learning rules ---------------------------------------------------------------------------------
+
+
+@st.composite
+def factors(draw: Draw) -> Factor:
+    """Any factor."""
+    kind = draw(st.sampled_from(["trace", "synaptic", "sgn", "spike"]))
+    if kind == "spike":
+        return Factor(draw(st.sampled_from(["x0", "y0"])), draw(st.sampled_from([0, -1, -2])))
+    constant = draw(st.just(0) | st.integers(-128, 127) | st.sampled_from([-128, 127]))
+    names = TRACES if kind == "trace" else SYNAPTIC_VARIABLES
+    return Factor(draw(st.sampled_from(names)), constant, sgn=kind == "sgn")
+
+
+@st.composite
+def products(draw: Draw, clock: int = 3) -> Product:
+    """Any product; the only clock is ``u<clock>``."""
+    return Product(
+        draw(st.integers(-7, 7).filter(bool)),
+        draw(st.integers(-7, 8)),
+        draw(st.sampled_from(["x0", "y0", f"u{clock}"])),
+        tuple(draw(st.lists(factors(), max_size=4) | st.lists(factors(), min_size=4, max_size=6))),
+    )
+
+
+@st.composite
+def expressions(draw: Draw, clock: int = 3) -> Expression:
+    """Any sum of up to four products."""
+    return Expression(tuple(draw(st.lists(products(clock), min_size=1, max_size=4))))
+
+
+@st.composite
+def rules(draw: Draw, brief: bool = False, two_factors: bool = False) -> LearningRule:
+    """Any learning rule; a brief one has a clock and an epoch that come round in a few steps."""
+    clock = draw(st.sampled_from([0, 0, 1, 2, 3, 9]) if brief else st.integers(0, 9))
+    epochs = st.integers(1, 8) | st.sampled_from([1, 2, 13, 60]) if brief else st.integers(1, 63)
+    third = not two_factors and draw(st.booleans())
+    some = draw(st.lists(st.sampled_from(TARGETS), min_size=1, unique=True))
+    traces = st.builds(Trace, st.integers(0, 127), st.integers(0, 1000))
+    return LearningRule(
+        **{target: draw(expressions(clock)) for target in some},
+        **{name: draw(traces) for name in (TRACES[:2] if third else TRACES)},
+        t_epoch=draw(epochs),
+        third_factor=third,
+    )
+
+
+# Programs and what is fed to them ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A program, the values its inputs send, and a step at which to stop and go on.
+
+    Parameters
+    ----------
+    inputs : mapping
+        Input group to int64 of shape (n_steps, size).
+    """
+
+    program: Program
+    n_steps: int
+    inputs: Mapping[str, Array]
+    cut: int
+
+
+@st.composite
+def cases(draw: Draw, n_steps: int = 60, plain: bool = False) -> Case:
+    """Any small network and its input, most of them far into saturation.
+
+    Parameters
+    ----------
+    n_steps : int
+        At most so many steps.
+    plain : bool
+        Only what :class:`lava_align.backends.lava.LavaBackend` can run: no graded inputs, no
+        delays, no third factor, no gate of its own.
+    """
+    sizes = st.integers(1, 4)
+    kinds = st.just(False) if plain else st.booleans()
+    inputs = [InputGroup(name="i0", size=draw(sizes))]
+    second = st.builds(InputGroup, name=st.just("i1"), size=sizes, graded=kinds)
+    inputs += draw(st.lists(second, max_size=1))
+    neurons = [draw(_neurons(f"n{k}", draw(sizes))) for k in range(draw(st.integers(0, 3)))]
+    synapses = []
+    for k in range(draw(st.integers(1, 5))):
+        made, more = draw(_synapses(f"s{k}", tuple(inputs), tuple(neurons), plain))
+        synapses.append(made)
+        inputs += more
+    steps = draw(st.integers(1, n_steps))
+    program = Program(
+        target="test",
+        dt=1e-3,
+        n_steps=steps,
+        inputs=tuple(inputs),
+        neurons=tuple(neurons),
+        synapses=tuple(synapses),
+    )
+    sent = {group.name: draw(_values(group, steps)) for group in inputs}
+    return Case(program=program, n_steps=steps, inputs=sent, cut=draw(st.integers(0, steps)))
+
+
+def _seeded() -> st.SearchStrategy[Any]:
+    return st.integers(0, 2**32 - 1).map(np.random.default_rng)
+
+
+@st.composite
+def _neurons(draw: Draw, name: str, size: int) -> NeuronGroup:
+    decays = st.sampled_from([0, 1, 400, 2048, 4094, 4095]) | st.integers(0, 4095)
+    most = draw(st.sampled_from([0, 5, 4095, 32767]))
+    return NeuronGroup(
+        name=name,
+        size=size,
+        du=draw(decays),
+        dv=draw(decays),
+        vth=draw(st.sampled_from([0, 1, 20, 300, 131071]) | st.integers(0, 2000)),
+        bias_mant=draw(_seeded()).integers(-most, most + 1, size),
+        bias_exp=draw(st.integers(-3, 8)),
+    )
+
+
+@st.composite
+def _synapses(
+    draw: Draw,
+    name: str,
+    inputs: tuple[InputGroup, ...],
+    neurons: tuple[NeuronGroup, ...],
+    plain: bool,
+) -> tuple[Synapses, list[InputGroup]]:
+    """One projection, and the inputs that it needs for itself."""
+    groups: list[InputGroup | NeuronGroup] = [*inputs, *neurons]
+    pre = draw(st.sampled_from(groups))
+    post = draw(st.sampled_from(neurons or groups) | st.sampled_from(groups))
+    shape = (post.size, pre.size)
+    made = Synapses(
+        name=name,
+        pre=pre.name,
+        post=post.name,
+        weights=draw(_weights(shape)),
+        weight_exp=draw(st.sampled_from([0, 0, 1, 4]) | st.integers(-9, 8)),
+        weight_bits=draw(st.just(8) | st.integers(1, 8)),
+        sign_mode=draw(st.just("mixed") | st.sampled_from(["mixed", "excitatory", "inhibitory"])),
+        acts=draw(st.sampled_from([True, True, False])),
+    )
+    if not draw(st.sampled_from([True, True, False])):
+        longest = 0 if plain else draw(st.sampled_from([0, 0, 1, 5, 63]))
+        delays = draw(_seeded()).integers(0, longest + 1, shape)
+        return replace(made, delays=delays if longest else None), []
+    rule = draw(rules(brief=True, two_factors=plain))
+    made = replace(made, learning=rule, rng_seed=draw(st.integers(0, 1000)))
+    if plain:
+        return made, []
+    if getattr(pre, "graded", False):
+        modes = ["default", "overwrite", "add_with_saturation", "add_without_saturation"]
+        made = replace(made, graded=draw(st.sampled_from(modes)))
+    gates = [group.name for group in groups if group.size == post.size]
+    made = replace(made, gate=draw(st.none() | st.sampled_from(gates)))
+    if not rule.third_factor:
+        return made, []
+    given = draw(st.lists(st.sampled_from(POST_TRACES), unique=True))
+    more = {y: InputGroup(name=f"{name}{y}", size=post.size, graded=True) for y in given}
+    modulators = {y: group.name for y, group in more.items()}
+    return replace(made, modulators=modulators), list(more.values())
+
+
+@st.composite
+def _weights(draw: Draw, shape: tuple[int, int]) -> Array:
+    style, rng = draw(st.sampled_from(["any", "small", "extreme", "beyond"])), draw(_seeded())
+    if style == "extreme":
+        return np.array(rng.choice([-256, -255, -1, 0, 1, 254, 255], shape))
+    most = {"any": 256, "small": 20, "beyond": 700}[style]
+    return np.array(rng.integers(-most, most, shape))
+
+
+@st.composite
+def _values(draw: Draw, group: InputGroup, n_steps: int) -> Array:
+    rng = draw(_seeded())
+    shape = (n_steps, group.size)
+    rate = draw(st.sampled_from([0.05, 0.3, 0.8, 1.0]))
+    spikes = rng.random(shape) < rate
+    if not group.graded:
+        return np.array(spikes, np.int64)
+    low, high = draw(st.sampled_from([(0, 128), (0, 256), (-300, 600), (-(2**31), 2**31)]))
+    return np.array(spikes * rng.integers(low, high, shape))
+
+
+# Lava's ProcessModels in place ------------------------------------------------------------------
+
+
+LAVA_NAMES = {"t": "tag_1", "d": "tag_2"}
+
+
+class _Port:
+    """A port without a channel: ``received`` is what ``recv`` gives, ``sent`` what was sent."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        self.received: list[Array] = []
+        self.shape, self.dtype, self.sent = shape, dtype, np.zeros(shape, dtype)
+
+    def recv(self) -> Array:
+        """Sum what arrived, as ``PyInPortVectorDense`` does."""
+        total: Array = np.zeros(self.shape, self.dtype)
+        for array in self.received:
+            total = total + array
+        return np.asarray(total)
+
+    def send(self, data: Array) -> None:
+        """Keep a copy of the channel's type, as a channel does."""
+        self.sent = np.zeros(self.shape, self.dtype)
+        self.sent[:] = data
+
+
+def lava_process(program: Program, part: NeuronGroup | Synapses) -> Any:
+    """Lava's Process for a neuron group or a projection, not connected."""
+    from lava.magma.core.learning.constants import GradedSpikeCfg
+    from lava.proc.dense.process import DelayDense, Dense, LearningDense
+    from lava.proc.lif.process import LIF
+    from lava.utils.weightutils import SignMode
+
+    if isinstance(part, NeuronGroup):
+        names = ("du", "dv", "vth", "bias_mant", "bias_exp")
+        return LIF(shape=(part.size,), **{name: getattr(part, name) for name in names})
+    graded = [group.name for group in program.inputs if group.graded]
+    common = {
+        "weights": part.weights.astype(np.int32),
+        "weight_exp": part.weight_exp,
+        "num_weight_bits": part.weight_bits,
+        "sign_mode": SignMode[part.sign_mode.upper()],
+        "num_message_bits": 8 if part.pre in graded else 0,
+    }
+    if part.delays is not None:
+        return DelayDense(delays=part.delays.astype(int), **common)
+    if part.learning is None:
+        return Dense(**common)
+    mode = "USE_REGULAR_IMPULSE" if part.graded == "default" else part.graded.upper()
+    rule = lava_rule(part.learning, part.rng_seed)
+    return LearningDense(learning_rule=rule, graded_spike_cfg=GradedSpikeCfg[mode], **common)
+
+
+def lava_rule(rule: LearningRule, rng_seed: int) -> Any:
+    """The rule as Lava's own object."""
+    from lava.magma.core.learning.learning_rule import Loihi2FLearningRule, Loihi3FLearningRule
+
+    arguments: dict[str, Any] = {"t_epoch": rule.t_epoch, "rng_seed": rng_seed}
+    arguments.update({target: e.lava() for target, e in rule.expressions.items()})
+    for name in TRACES[:2] if rule.third_factor else TRACES:
+        trace = getattr(rule, name)
+        arguments.update({f"{name}_impulse": trace.impulse, f"{name}_tau": trace.tau})
+    return (Loihi3FLearningRule if rule.third_factor else Loihi2FLearningRule)(**arguments)
+
+
+def _lava_model(process: Any) -> Any:
+    """Lava's fixed_pt ProcessModel of a Process, initialised as ``PyProcessBuilder.build`` does."""
+    from lava.proc.dense import models as dense
+    from lava.proc.lif import models as lif
+
+    cls = {
+        "LIF": lif.PyLifModelBitAcc,
+        "Dense": dense.PyDenseModelBitAcc,
+        "DelayDense": dense.PyDelayDenseModelBitAcc,
+        "LearningDense": dense.PyLearningDenseModelBitApproximate,
+    }[type(process).__name__]
+    model = cls(process.proc_params)
+    for port in (*process.in_ports.members, *process.out_ports.members):
+        setattr(model, port.name, _Port(port.shape, getattr(cls, port.name).d_type))
+    for var in process.vars.members:
+        kind, value = getattr(cls, var.name), var.init
+        if issubclass(kind.cls, np.ndarray):
+            value = np.zeros(var.shape, kind.d_type)
+            value[:] = var.init
+        setattr(model, var.name, value)
+    return model
+
+
+class LavaModels:
+    """Lava's ``fixed_pt`` ProcessModels of a Program, stepped here without Lava's runtime.
+
+    Between two models an array has the type it would have in Lava's channel.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.n_steps = program, 0
+        parts: list[NeuronGroup | Synapses] = [*program.neurons, *program.synapses]
+        self.models = {part.name: _lava_model(lava_process(program, part)) for part in parts}
+
+    def step(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        """Take one step with what each input group sends; return the spikes of all neurons."""
+        self.n_steps += 1
+        program, models = self.program, self.models
+        sent = {name: value.astype(np.int32) for name, value in values.items()}
+        for model in models.values():
+            model.time_step = self.n_steps
+        for group in program.neurons:
+            model = models[group.name]
+            model.a_in.received = [
+                np.atleast_2d(models[s.name].a_buff.T)[0].astype(np.int32)
+                for s in program.synapses
+                if s.post == group.name and s.acts
+            ]
+            model.run_spk()
+            sent[group.name] = model.s_out.sent
+        for s in program.synapses:
+            model = models[s.name]
+            model.s_in.received = [sent[s.pre]]
+            if s.learning is not None:
+                model.s_in_bap.received = [sent[s.gate or s.post]]
+                for y, name in s.modulators.items():
+                    getattr(model, f"s_in_{y}").received = [sent[name]]
+            model.run_spk()
+            if s.learning is not None and model.lrn_guard():
+                model.run_lrn()
+        return {group.name: sent[group.name] for group in program.neurons}
+
+    def read(self, name: str) -> Array:
+        """Read a state by the name that :meth:`lava_align.engine.base.Engine.read` has for it."""
+        owner, _, variable = name.rpartition(".")
+        return np.array(getattr(self.models[owner], LAVA_NAMES.get(variable, variable)))
+
+
+def run_on_lava(case: Case) -> dict[str, Array]:
+    """Run a case on Lava's own multi-process runtime; return every state as it ends.
+
+    Call it in a process that may be killed: Lava waits for ever when a model fails.
+    """
+    from lava.magma.compiler.compiler_graphs import find_processes
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc.io.source import RingBuffer
+
+    program = case.program
+    parts: list[NeuronGroup | Synapses] = [*program.neurons, *program.synapses]
+    processes = {part.name: lava_process(program, part) for part in parts}
+    senders = {
+        **{name: RingBuffer(data=rows.T.astype(np.int32)) for name, rows in case.inputs.items()},
+        **{group.name: processes[group.name] for group in program.neurons},
+    }
+    for s in program.synapses:
+        senders[s.pre].s_out.connect(processes[s.name].s_in)
+        if s.learning is not None:
+            senders[s.gate or s.post].s_out.connect(processes[s.name].s_in_bap)
+        for y, name in s.modulators.items():
+            senders[name].s_out.connect(getattr(processes[s.name], f"s_in_{y}"))
+        if s.acts and s.post in processes:
+            processes[s.name].a_out.connect(processes[s.post].a_in)
+    found, left = {}, dict(processes)
+    while left:
+        first = next(iter(left.values()))
+        together = find_processes(first)
+        config = Loihi2SimCfg(select_tag="fixed_pt")
+        first.run(condition=RunSteps(num_steps=case.n_steps), run_cfg=config)
+        names = {name for name, process in left.items() if process in together}
+        for name in state_names(program):
+            owner, _, variable = name.rpartition(".")
+            if owner in names:
+                found[name] = getattr(left[owner], LAVA_NAMES.get(variable, variable)).get()
+        first.stop()
+        left = {name: process for name, process in left.items() if name not in names}
+    return found
+
+
+def state_names(program: Program) -> tuple[str, ...]:
+    """Names of everything that :meth:`lava_align.engine.base.Engine.read` must know."""
+    plastic = [f"{s.name}.{v}" for s in program.plastic() for v in ("weights", "t", "d", *TRACES)]
+    return (*(f"{group.name}.{v}" for group in program.neurons for v in "uv"), *plastic)
+
+
+def first_difference(case: Case, *engines: Engine) -> str | None:
+    """Run a case on Lava's models and on fresh engines; say where they part, None if nowhere."""
+    lava, names = LavaModels(case.program), state_names(case.program)
+    groups = tuple(group.name for group in case.program.neurons)
+    for n in range(case.n_steps):
+        fired = lava.step({name: rows[n] for name, rows in case.inputs.items()})
+        expected = {f"spikes of {name}": np.flatnonzero(fired[name]) for name in groups}
+        expected.update({name: lava.read(name) for name in names})
+        for engine in engines:
+            chunk = engine.run(1, case.inputs, groups)
+            found = {f"spikes of {name}": chunk.spikes[name][1] for name in groups}
+            found.update({name: engine.read(name) for name in names})
+            for name, value in expected.items():
+                if not np.array_equal(found[name], value):
+                    kind = type(engine).__name__
+                    return f"step {n}, {name}: {kind}\n{found[name]}\nLava\n{value}"
+    return None
