@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lava_align.compiler.program import InputGroup, NeuronGroup, Program, Synapses
 from lava_align.engine.base import Engine
 from lava_align.engine.model import Model
+from lava_align.engine.native import Core
 from lava_align.learning_rule import Expression, Factor, LearningRule, Product, Trace
 from lava_align.learning_rule.rule import POST_TRACES, TARGETS
 from lava_align.learning_rule.terms import SYNAPTIC_VARIABLES, TRACES
@@ -22,8 +23,16 @@ from lava_align.learning_rule.terms import SYNAPTIC_VARIABLES, TRACES
 Array = np.ndarray[Any, Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-ENGINES: Mapping[str, Callable[..., Engine]] = {"model": Model}
-"""Every implementation of the engine, all held to the same tests."""
+
+def _engines() -> dict[str, Callable[..., Engine]]:
+    from importlib.util import find_spec
+
+    compiled = find_spec("lava_align.engine._core") is not None
+    return {"model": Model, "core": Core} if compiled else {"model": Model}
+
+
+ENGINES: Mapping[str, Callable[..., Engine]] = _engines()
+"""Every implementation of the engine there is here, all held to the same tests."""
 
 
 # Learning rules ---------------------------------------------------------------------------------

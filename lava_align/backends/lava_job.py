@@ -10,7 +10,7 @@ the group, 0 without any.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -149,9 +149,24 @@ def make_job(
     return Job(description=description, arrays=arrays, units=units)
 
 
+def _not_wired(program: Program) -> Iterator[Problem]:
+    """Name what Lava could do and this backend does not build."""
+    for group in program.inputs:
+        if group.graded:
+            yield Problem(f"inputs.{group.name}", "graded spikes", "spikes without payload")
+    for synapses in program.synapses:
+        where = f"synapses.{synapses.name}"
+        if synapses.delays is not None:
+            yield Problem(where, "delays", "no delays; the native engine has them")
+        if synapses.graded != "default":
+            yield Problem(where, f"graded mode {synapses.graded}", "default")
+        if synapses.gate is not None:
+            yield Problem(where, f"gate {synapses.gate}", "the postsynaptic group")
+
+
 def _group_exponents(program: Program, numerics: Numerics) -> dict[str, int]:
     """Return the power of two in the unit of each neuron group, 0 throughout for ``fixed_pt``."""
-    problems = []
+    problems = list(_not_wired(program))
     exponents = {group.name: 0 for group in program.neurons}
     acting: dict[str, Synapses] = {}
     for projection in program.plastic():

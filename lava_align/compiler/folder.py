@@ -40,7 +40,7 @@ def npy_bytes(array: Array) -> bytes:
 
 
 _NPY_HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '<(i[248])', 'fortran_order': False,"
+    rb"\x93NUMPY\x01\x00..\{'descr': '(<i[248]|\|u1)', 'fortran_order': False,"
     rb" 'shape': \(([0-9, ]*)\), \} *\n",
     re.DOTALL,
 )
@@ -59,7 +59,7 @@ def npy_array(data: bytes) -> Array:
     header = _NPY_HEADER.match(data)
     if header is None:
         raise ValueError("not a little-endian integer array")
-    array: Array = np.frombuffer(data[header.end() :], dtype=f"<{header[1].decode()}")
+    array: Array = np.frombuffer(data[header.end() :], dtype=header[1].decode())
     array = array.reshape([int(n) for n in header[2].decode().split(",") if n.strip()])
     if npy_bytes(array) != data:
         raise ValueError("not in the one form an array is written in")

@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, get_args
 
-from lava_align.compiler.program import InputGroup, NeuronGroup, Program, SignMode, Synapses
+from lava_align.compiler.program import (
+    GradedMode,
+    InputGroup,
+    NeuronGroup,
+    Program,
+    SignMode,
+    Synapses,
+)
 from lava_align.errors import Problem
 
 _SCALARS = {"str": str, "int": int, "float": float, "bool": bool}
@@ -83,6 +90,17 @@ def _synapse_problems(
     if synapses.weights.shape != expected:
         found = f"shape {synapses.weights.shape}"
         yield Problem(f"{where}.weights", found, f"(n_post, n_pre) = {expected}")
+    if synapses.delays is not None and synapses.delays.shape != expected:
+        found = f"shape {synapses.delays.shape}"
+        yield Problem(f"{where}.delays", found, f"(n_post, n_pre) = {expected}")
+    if synapses.graded not in get_args(GradedMode):
+        found = f"{synapses.graded!r:.60}"
+        yield Problem(f"{where}.graded", found, f"one of {get_args(GradedMode)}")
+    senders = [] if synapses.gate is None else [("gate", synapses.gate)]
+    for key, name in (*senders, *synapses.modulators.items()):
+        if sizes.get(name) != sizes[synapses.post]:
+            found = f"{name!r:.60}"
+            yield Problem(f"{where}.{key}", found, f"a group of {sizes[synapses.post]}")
 
 
 def _mirror_problems(program: Program) -> Iterator[Problem]:

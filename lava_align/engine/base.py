@@ -60,8 +60,10 @@ class Engine(Protocol):
         ...
 
     def read(self, name: str) -> Array:
-        """Read a state as it stands: ``projection.weights`` (int16, (n_post, n_pre)),
-        ``projection.t``, ``projection.d``, ``projection.x1`` .. ``.y3``, ``group.u``, ``group.v``.
+        """Read a state as it stands.
+
+        ``projection.weights`` (int16, (n_post, n_pre)), ``projection.t``, ``projection.d``,
+        ``projection.x1`` .. ``.y3``, ``group.u``, ``group.v``.
         """
         ...
 

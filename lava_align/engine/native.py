@@ -247,7 +247,21 @@ class Core:
         return int(n_pre if variable[0] == "x" else n_post)
 
     def read(self, name: str) -> Array:
-        """Read a state by its name (see :meth:`lava_align.engine.base.Engine.read`)."""
+        """Read a state by its name (see :meth:`lava_align.engine.base.Engine.read`).
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no such state.
+        """
+        try:
+            return self._read(name)
+        except KeyError:
+            raise InvalidInputError(
+                Problem("state", repr(name), "group.u, group.v, projection.weights, .t, .d or .x1")
+            ) from None
+
+    def _read(self, name: str) -> Array:
         owner, _, variable = name.rpartition(".")
         if owner in self._weights and variable == "weights":
             return self._weights[owner].copy()

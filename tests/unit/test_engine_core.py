@@ -327,7 +327,7 @@ def test_what_does_not_fit_is_refused_at_once() -> None:
     with pytest.raises(InvalidInputError, match="n_steps"):
         core.run(-1, drive(program), ())
     for name in ("W.x1", "W.t", "B.q", "nobody.u"):
-        with pytest.raises(KeyError):
+        with pytest.raises(InvalidInputError, match=f"'{name}'"):
             core.read(name)
     state = core.state()
     state["B.tx"] = state["B.tx"] + 9

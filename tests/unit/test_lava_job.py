@@ -118,6 +118,23 @@ def test_a_third_factor_is_refused() -> None:
             make_job(program(learning=rule), INPUTS, 10, Probes(), numerics)
 
 
+def test_what_the_backend_does_not_wire_is_refused_all_at_once() -> None:
+    net = program()
+    static, plastic = net.synapses
+    odd = replace(
+        net,
+        inputs=(replace(net.inputs[0], graded=True),),
+        synapses=(
+            replace(static, delays=np.ones_like(static.weights)),
+            replace(plastic, graded="overwrite", gate=plastic.pre),
+        ),
+    )
+    with pytest.raises(ConstraintViolationError) as caught:
+        make_job(odd, INPUTS, 10, Probes(), "fixed_pt")
+    found = [problem.value for problem in caught.value.problems]
+    assert found == ["graded spikes", "delays", "graded mode overwrite", f"gate {plastic.pre}"]
+
+
 def test_floats_refuse_what_lavas_float_models_lack() -> None:
     coincidence = LearningRule(dw=Expression.parse("2^-1*x0*y0"))
     make_job(program(learning=coincidence), INPUTS, 10, Probes(), "fixed_pt")
