@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -94,3 +95,19 @@ class MissingDependencyError(LavaAlignError):
     """A library this call needs is not installed; the message says how to get it."""
 
     exit_code = ExitCode.MISSING
+
+
+class InterruptedRunError(LavaAlignError):
+    """A run was stopped by Ctrl-C.
+
+    Parameters
+    ----------
+    recording : Recording
+        What was recorded until then, marked ``partial`` in its provenance.
+    """
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self, message: str, recording: Any) -> None:
+        super().__init__(message)
+        self.recording = recording

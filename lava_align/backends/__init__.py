@@ -9,7 +9,7 @@ from lava_align.errors import InvalidInputError, Problem
 if TYPE_CHECKING:
     from lava_align.backends.base import Backend
 
-BACKENDS = ("lava", "lava-float")
+BACKENDS = ("lava", "lava-float", "native")
 """Names of the backends that run a Program."""
 
 
@@ -25,6 +25,10 @@ def get_backend(name: str) -> Backend:
         raise InvalidInputError(
             Problem("backend", f"no backend '{name}'", f"one of: {', '.join(BACKENDS)}")
         )
+    if name == "native":
+        from lava_align.backends.native import NativeBackend
+
+        return NativeBackend()
     from lava_align.backends.lava import LavaBackend
 
     return LavaBackend(numerics="floating_pt" if name == "lava-float" else "fixed_pt")

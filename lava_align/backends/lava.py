@@ -39,15 +39,14 @@ from typing import Any
 import numpy as np
 
 from lava_align.backends.base import Probes, ProgressCallback
+from lava_align.backends.common import before, check_run, not_probed
 from lava_align.backends.lava_group import end_group, new_prefix, private_folder
 from lava_align.backends.lava_job import (
     FAILURE_FILE,
     PROGRESS_FILE,
     Job,
     Numerics,
-    check_run,
     make_job,
-    recorded_groups,
 )
 from lava_align.backends.lava_shim import lava_version, require_lava
 from lava_align.compiler.program import Program
@@ -148,8 +147,8 @@ class LavaBackend:
             dt=program.dt,
             n_steps=n_steps,
             **recorded,
-            stimuli={name: _before(n_steps, given) for name, given in inputs.items()},
-            not_probed=_not_probed(program, probes),
+            stimuli={name: before(n_steps, given) for name, given in inputs.items()},
+            not_probed=not_probed(program, probes),
             provenance={"lava_nc": lava_version(), "program": program.digest()},
         )
 
@@ -262,20 +261,3 @@ def _failure(folder: Path, code: int) -> str:
 def _log_tail(folder: Path) -> str:
     text = (folder / LOG_FILE).read_text(errors="replace").strip()
     return f"; its last output:\n{text[-2000:]}" if text else ""
-
-
-def _before(n_steps: int, spikes: Spikes) -> Spikes:
-    """Drop spikes from step ``n_steps`` on."""
-    sent = spikes.step < n_steps
-    return Spikes(step=spikes.step[sent], neuron=spikes.neuron[sent], size=spikes.size)
-
-
-def _not_probed(program: Program, probes: Probes) -> tuple[str, ...]:
-    """Name what exists and was not recorded."""
-    recorded: set[Any] = {*recorded_groups(program, probes), *probes.states}
-    if probes.weight_steps:
-        recorded.update(projection.name for projection in program.plastic())
-    groups = [group.name for group in program.neurons]
-    states = [f"{name}.{variable}" for name in groups for variable in "uv"]
-    plastic = [projection.name for projection in program.plastic()]
-    return tuple(name for name in (*groups, *plastic, *states) if name not in recorded)

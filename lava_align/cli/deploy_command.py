@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 @experiment_options
 @target_option
 @click.option(
-    "--backend", default="lava", show_default=True, type=click.Choice(["lava", "lava-float"]),
-    help="What runs the program.",
+    "--backend", default="lava", show_default=True,
+    type=click.Choice(["lava", "lava-float", "native"]),
+    help="What runs the program; native gives lava's integers, fast.",
 )  # fmt: skip
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, file_okay=False),

@@ -24,8 +24,9 @@ from lava_align.cli.common import (
 @target_option
 @click.option(
     "--backend", default="lava", show_default=True,
-    type=click.Choice(["lava", "lava-float", "brian2"]),
-    help="lava: fixed point; lava-float: the same program unrounded; brian2: the reference.",
+    type=click.Choice(["lava", "lava-float", "native", "brian2"]),
+    help="lava: fixed point; native: the same integers, fast; lava-float: the same program"
+    " unrounded; brian2: the reference.",
 )  # fmt: skip
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False),
@@ -46,6 +47,7 @@ def command(
     """Simulate EXPERIMENT on one backend and write the recording."""
     from lava_align import pipeline
     from lava_align.backends import get_backend
+    from lava_align.errors import InterruptedRunError
     from lava_align.files import require_place
     from lava_align.model.network import draw_stimuli
     from lava_align.targets import load_target
@@ -57,13 +59,17 @@ def command(
             recording = pipeline.reference_only(experiment, [experiment.seed], progress=report)[0]
         else:
             program = pipeline.compile_experiment(experiment, load_target(target_name)).program
-            recording = pipeline.run_program(
-                program,
-                draw_stimuli(experiment.network, experiment.seed),
-                backend=get_backend(backend),
-                progress=report,
-                provenance={"seed": experiment.seed},
-            )
+            try:
+                recording = pipeline.run_program(
+                    program,
+                    draw_stimuli(experiment.network, experiment.seed),
+                    backend=get_backend(backend),
+                    progress=report,
+                    provenance={"seed": experiment.seed},
+                )
+            except InterruptedRunError as stopped:
+                stopped.recording.save(out)
+                raise InterruptedRunError(f"{stopped}; kept in {out}", stopped.recording) from None
     recording.save(out)
     account = pipeline.summarise(recording, pipeline.forward_weights(experiment.network))
     if as_json:

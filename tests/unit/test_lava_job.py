@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lava_align.backends.base import Probes
+from lava_align.backends.common import check_run
 from lava_align.backends.lava import LavaBackend, estimated_deadline
-from lava_align.backends.lava_job import check_run, make_job
+from lava_align.backends.lava_job import make_job
 from lava_align.compiler.program import InputGroup, NeuronGroup, Program, Synapses
 from lava_align.errors import ConstraintViolationError, InvalidInputError
 from lava_align.learning_rule import Expression, LearningRule, Trace
