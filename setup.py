@@ -1,11 +1,13 @@
 """The compiled engine, which is optional; everything else is in pyproject.toml."""
 
+from typing import Any
+
 from setuptools import setup
 
 SOURCES = ("kernels", "projection", "plastic", "network", "module")
 
 
-def extensions() -> list:
+def extensions() -> list[Any]:
     """Describe the extension, or none where it cannot be built."""
     from pybind11.setup_helpers import Pybind11Extension
 

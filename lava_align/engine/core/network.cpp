@@ -13,7 +13,7 @@ int Network::add_neurons(int size, const Lif& lif, const int32_t* bias) {
   n->group = group;
   n->size = size;
   n->lif = lif;
-  for (auto* vector : {&n->u, &n->v, &n->bias, &n->arriving, &n->spikes}) vector->resize(stride);
+  for (auto* vector : {&n->u, &n->v, &n->bias, &n->arriving, &n->spikes}) vector->resize(stride + 1);
   n->spiked.resize(stride);
   std::copy(bias, bias + size, n->bias.begin());
   neurons_.push_back(std::move(n));
@@ -63,12 +63,15 @@ void Network::integrate(Neurons& n) {
   }
   kernels_.lif(stride, n.lif, n.u.data(), n.v.data(), arriving, n.bias.data(), n.spiked.data());
   int found = 0;
-  for (int base = 0; base < n.size; base += 8) {
-    uint64_t any;
-    std::memcpy(&any, n.spiked.data() + base, sizeof any);
-    if (any == 0) continue;
-    for (int i = base; i < std::min(base + 8, n.size); ++i)
-      if (n.spiked[size_t(i)]) n.spikes[size_t(found++)] = i;
+  const uint8_t* spiked = n.spiked.data();
+  for (int base = 0; base < n.size; base += kPad) {
+    uint64_t any[kPad / 8];
+    std::memcpy(any, spiked + base, sizeof any);
+    if ((any[0] | any[1]) == 0) continue;
+    for (int i = base; i < std::min(base + kPad, n.size); ++i) {
+      n.spikes[size_t(found)] = i;
+      found += spiked[i];
+    }
   }
   groups_[size_t(n.group)] = {n.spikes.data(), nullptr, found};
 }

@@ -58,7 +58,8 @@ Plastic::Plastic(int pre, int post, int gate, bool acts, int n_post, int n_pre, 
     by_clock_ = by_clock_ || p.dependency == kClock;
     if (p.dependency != kPre && !p.pre.empty()) along_pre_[k].resize(times * size_t(stride_pre_));
     if (p.dependency == kPre) gated_pre_[k].resize(size_t(stride_pre_));
-    if (p.dependency == kPre && !p.post.empty()) along_post_[k].resize(times * size_t(stride_post_));
+    // A part of the tile rows may end in the middle of a register.
+    if (p.dependency == kPre && !p.post.empty()) along_post_[k].resize(times * size_t(stride_post_) + kPad);
   }
   const auto at = [](std::vector<std::vector<int32_t>>& vectors) {
     std::vector<int32_t*> found;
@@ -314,8 +315,7 @@ void Plastic::history(int k, int64_t step, double number, const Kernels& kernels
   auto& trace = traces_[size_t(k)];
   if (rule_.t_epoch > 1) std::copy(trace.begin(), trace.end(), past(k, 0));
   // y1, y2, y3 of a three-factor rule are what the neuron wrote, whatever happens in the epoch.
-  thread_local std::vector<int32_t> kept;
-  if (overwritten && rule_.t_epoch == 1) kept = trace;
+  if (overwritten && rule_.t_epoch == 1) kept_ = trace;
   for (int now = 1; now <= rule_.t_epoch; ++now) {
     const int32_t* from = past(k, rule_.t_epoch == 1 ? 0 : now - 1);
     int32_t* to = past(k, now);
@@ -333,7 +333,7 @@ void Plastic::history(int k, int64_t step, double number, const Kernels& kernels
   }
   if (overwritten && rule_.t_epoch == 1) {
     past_[size_t(k)] = trace;
-    trace = kept;
+    trace = kept_;
   } else if (!overwritten && rule_.t_epoch > 1) {
     std::copy(past(k, rule_.t_epoch), past(k, rule_.t_epoch) + stride(k), trace.begin());
   }
@@ -401,16 +401,16 @@ void Plastic::prepare_pre(size_t k, const Kernels& kernels) {
   } else if (p.pre.empty() || rows_.empty()) {
     return;
   }
-  // The times at which the other side asks.
-  std::vector<bool> wanted(size_t(rule_.t_epoch) + 1, false);
+  // At the times at which the other side asks.
+  asked_.assign(size_t(rule_.t_epoch) + 1, 0);
   if (p.dependency == kPre)
-    for (int i : pre_spikes_) wanted[tx_[size_t(i)]] = true;
+    for (int i : pre_spikes_) asked_[tx_[size_t(i)]] = 1;
   else if (p.dependency == kPost)
-    for (int j : post_spikes_) wanted[ty_[size_t(j)]] = true;
+    for (int j : post_spikes_) asked_[ty_[size_t(j)]] = 1;
   else
-    wanted[size_t(rule_.t_epoch)] = job.clock;
+    asked_[size_t(rule_.t_epoch)] = job.clock;
   for (int time = 1; time <= rule_.t_epoch; ++time) {
-    if (!wanted[size_t(time)]) continue;
+    if (!asked_[size_t(time)]) continue;
     const bool pre = p.dependency != kPre;
     const int stride = pre ? stride_pre_ : stride_post_;
     int32_t* out = (pre ? along_pre_[k] : along_post_[k]).data() + job.at(time, stride);

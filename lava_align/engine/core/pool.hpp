@@ -2,7 +2,7 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
+#include <cstdint>
 #include <thread>
 #include <vector>
 
@@ -22,12 +22,15 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   // Calls task(first, last) on consecutive parts of 0 .. n - 1, in parallel if it is worth it.
-  void split(int n, bool worth, const std::function<void(int, int)>& task) {
+  template <class Task>
+  void split(int n, bool worth, const Task& task) {
     if (workers_.empty() || !worth || n < parts_) {
       task(0, n);
       return;
     }
+    // Not std::function, which would allocate for every call.
     task_ = &task;
+    call_ = [](const void* t, int first, int last) { (*static_cast<const Task*>(t))(first, last); };
     n_ = n;
     left_.store(parts_ - 1, std::memory_order_relaxed);
     generation_.fetch_add(1, std::memory_order_release);
@@ -38,7 +41,7 @@ class Pool {
  private:
   void run(int part) {
     const auto edge = [this](int k) { return static_cast<int>(int64_t{n_} * k / parts_); };
-    (*task_)(edge(part), edge(part + 1));
+    call_(task_, edge(part), edge(part + 1));
   }
   void work(int part) {
     unsigned seen = 0;
@@ -62,7 +65,8 @@ class Pool {
   std::atomic<unsigned> generation_{0};
   std::atomic<int> left_{0};
   std::atomic<bool> stop_{false};
-  const std::function<void(int, int)>* task_ = nullptr;
+  const void* task_ = nullptr;
+  void (*call_)(const void*, int, int) = nullptr;
   int n_ = 0;
 };
 

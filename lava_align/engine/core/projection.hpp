@@ -135,7 +135,8 @@ class Plastic : public Projection {
   bool careful_, by_pre_ = false, by_clock_ = false;
   std::array<std::vector<int16_t>, kTargets> tiles_;
   std::array<std::vector<int32_t>, 5> traces_, past_;
-  std::vector<uint8_t> tx_, ty_, unstable_;
+  std::vector<int32_t> kept_;
+  std::vector<uint8_t> tx_, ty_, unstable_, asked_;
   std::vector<int32_t> pre_spikes_, post_spikes_, rows_, is_row_;
   std::vector<int16_t> masks_;
   std::vector<int32_t> active_;
