@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from lava_align.backends.base import Probes
 from lava_align.backends.lava import LavaBackend
 from lava_align.backends.lava_shim import import_lava, lava_version
 from lava_align.engine.base import Engine
-from lava_align.recording import Spikes
+from lava_align.recording import Recording, Spikes
 from lava_align.testing import ENGINES, Case, cases, first_difference, state_names
 
 pytestmark = [
@@ -64,30 +65,38 @@ def whole() -> list[Case]:
 
 
 @pytest.mark.parametrize("index", range(N_WHOLE))
-def test_a_whole_network_equals_the_lava_backend(make, whole: list[Case], index: int) -> None:
+def test_a_whole_network_equals_the_lava_backend(whole: list[Case], index: int) -> None:
     case = whole[index]
     program, n_steps = case.program, case.n_steps
-    groups = tuple(group.name for group in program.neurons)
-    states = tuple(f"{name}.{variable}" for name in groups for variable in "uv")
+    names = [group.name for group in program.neurons]
+    states = tuple(f"{name}.{variable}" for name in names for variable in "uv")
     inputs = {name: Spikes.from_raster(rows != 0) for name, rows in case.inputs.items()}
     probes = Probes(weight_steps=(0, n_steps // 2, n_steps), states=states)
     lava = LavaBackend().run(program, inputs, n_steps, probes)
-    engine = make(program)
-    weights = {s.name: [engine.read(f"{s.name}.weights")] for s in program.plastic()}
+    for make in ENGINES.values():
+        assert_same_run(make(program), lava, inputs, probes)
+
+
+def assert_same_run(
+    engine: Engine, lava: Recording, inputs: dict[str, Spikes], probes: Probes
+) -> None:
+    """Run an engine in two parts and compare everything with Lava's recording."""
+    groups, cuts = tuple(lava.spikes), probes.weight_steps
+    weights = {name: [engine.read(f"{name}.weights")] for name in lava.weights}
     chunks = []
-    for count in (n_steps // 2, n_steps - n_steps // 2):
-        chunks.append(engine.run(count, inputs, groups, states))
+    for start, stop in pairwise(cuts):
+        chunks.append(engine.run(stop - start, inputs, groups, probes.states))
         for name, kept in weights.items():
             kept.append(engine.read(f"{name}.weights"))
     for name, kept in weights.items():
-        at = np.searchsorted([0, n_steps // 2, n_steps], lava.weights[name].step)
+        at = np.searchsorted(cuts, lava.weights[name].step)
         np.testing.assert_array_equal(lava.weights[name].values, np.array(kept)[at])
-    for name in states:
+    for name in probes.states:
         found = np.concatenate([chunk.states[name] for chunk in chunks])
         np.testing.assert_array_equal(found, lava.states[name].values)
-    for name in groups:
+    for name, spikes in lava.spikes.items():
         step, neuron = (np.concatenate([c.spikes[name][k] for c in chunks]) for k in (0, 1))
-        assert Spikes(step=step, neuron=neuron, size=program.size(name)) == lava.spikes[name]
+        assert Spikes(step=step, neuron=neuron, size=spikes.size) == spikes
 
 
 RUN = """
