@@ -9,7 +9,7 @@ import platform
 import time
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from lava_align.compiler.folder import canonical_json, save_program
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.files import atomic_path
 from lava_align.formats.bundle import write_bundle
+from lava_align.golden import GoldenRun, golden_run
 from lava_align.model.experiment import Experiment
 from lava_align.model.network import draw_stimuli
 from lava_align.pipeline import (
@@ -30,11 +31,11 @@ from lava_align.pipeline import (
     Validation,
     compile_experiment,
     forward_weights,
-    golden_steps,
     run_program,
+    stage,
     validate,
 )
-from lava_align.recording import Recording, Spikes
+from lava_align.recording import Recording
 from lava_align.targets import HardwareTarget
 from lava_align.validation import Outcome, Verdict
 
@@ -80,12 +81,13 @@ def deploy(
         Folder for ``program/``, ``candidate.rec.h5``, ``reference.rec.h5``, ``report.html``,
         ``report.json`` and ``bundle.zip``.
     backend : Backend, optional
-        Runs the program; default is Lava's fixed-point models on the CPU.
+        Runs the program; default is the native engine. Whatever it is, the first steps also run
+        on Lava, if that is installed, and must come out equal (:mod:`lava_align.golden`).
     force : bool
         Write the bundle even if the verdict is not EQUIVALENT; the bundle says so.
     """
     out = Path(out)
-    backend = backend or get_backend("lava")
+    backend = backend or get_backend("native")
     times: dict[str, float] = {}
     clock = time.perf_counter()
 
@@ -96,19 +98,26 @@ def deploy(
     compilation = compile_experiment(experiment, target)
     save_program(compilation.program, out / "program")
     lap("compile")
+    stimuli = draw_stimuli(experiment.network, experiment.seed)
     candidate = run_program(
         compilation.program,
-        draw_stimuli(experiment.network, experiment.seed),
+        stimuli,
         backend=backend,
         progress=progress,
         provenance={"seed": experiment.seed},
     )
     candidate.save(out / "candidate.rec.h5")
     lap("simulate")
+    golden = golden_run(compilation.program, stimuli, stage(progress, "check against Lava"))
+    lap("check against Lava")
     validation = validate(experiment, candidate, progress=progress)
     validation.reference.save(out / "reference.rec.h5")
     lap("reference and comparison")
-    provenance = {**describe_origin(experiment), "wall_seconds": times}
+    provenance = {
+        **describe_origin(experiment),
+        "lava_check": golden.check,
+        "wall_seconds": times,
+    }
     report, content = write_report(
         out, experiment, compilation, target, candidate, validation, provenance
     )
@@ -116,7 +125,7 @@ def deploy(
     bundle.unlink(missing_ok=True)
     equivalent = validation.verdict.outcome is Outcome.EQUIVALENT
     if equivalent or force:
-        bundle_documents(bundle, experiment, compilation, target, candidate, validation)
+        bundle_documents(bundle, experiment, compilation, target, golden, validation)
     return Deployment(
         content=content,
         verdict=validation.verdict,
@@ -201,7 +210,7 @@ def bundle_documents(
     experiment: Experiment,
     compilation: Compilation,
     target: HardwareTarget,
-    candidate: Recording,
+    golden: GoldenRun,
     validation: Validation,
 ) -> Path:
     """Write the bundle of a validated program."""
@@ -221,32 +230,8 @@ def bundle_documents(
                 "network_sha256": experiment.network.digest(),
             },
         },
-        golden_recording(candidate, golden_steps(compilation.program)),
+        golden.recording,
         target=target,
         verdict=outcome.value,
         forced=outcome is not Outcome.EQUIVALENT,
-    )
-
-
-def golden_recording(recording: Recording, n_steps: int) -> Recording:
-    """Cut the first ``n_steps`` steps out of a recording that kept the weights at their end."""
-
-    def cut(group: Mapping[str, Spikes]) -> dict[str, Spikes]:
-        return {
-            name: Spikes(
-                step=s.step[s.step < n_steps], neuron=s.neuron[s.step < n_steps], size=s.size
-            )
-            for name, s in group.items()
-        }
-
-    weights = {
-        name: replace(w, step=w.step[w.step == n_steps], values=w.values[w.step == n_steps])
-        for name, w in recording.weights.items()
-    }
-    return replace(
-        recording,
-        n_steps=n_steps,
-        spikes=cut(recording.spikes),
-        stimuli=cut(recording.stimuli),
-        weights=weights,
     )

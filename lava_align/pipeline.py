@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_align.backends.base import Backend, Probes
+from lava_align.backends.base import Backend, Probes, ProgressCallback
 from lava_align.backends.brian2 import run_reference
 from lava_align.compiler.compile import Compilation, compile_network
 from lava_align.compiler.program import Program
@@ -58,13 +58,6 @@ def forward_weights(network: Network) -> dict[str, Array]:
     }
 
 
-def golden_steps(program: Program) -> int:
-    """Length of the self-test: long enough for every clocked rule to have moved a weight."""
-    clocks = [s.learning.decimation or 0 for s in program.plastic() if s.learning is not None]
-    clock: int = 2 ** max(clocks, default=0)
-    return min(program.n_steps, clock + 88)
-
-
 def run_program(
     program: Program,
     inputs: Mapping[str, Spikes],
@@ -85,16 +78,15 @@ def run_program(
     provenance : mapping, optional
         Added to what the backend says of itself.
     """
-    if probes is None:
-        steps = {*snapshot_steps(program.n_steps), golden_steps(program)}
-        probes = Probes(weight_steps=tuple(sorted(steps)))
-    report = None if progress is None else _stage(progress, f"simulate ({backend.name})")
+    probes = probes or Probes(weight_steps=snapshot_steps(program.n_steps))
+    report = stage(progress, f"simulate ({backend.name})")
     recording = backend.run(program, inputs, program.n_steps, probes, report)
     return replace(recording, provenance={**recording.provenance, **(provenance or {})})
 
 
-def _stage(progress: StageCallback, name: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(name, done, total)
+def stage(progress: StageCallback | None, name: str) -> ProgressCallback | None:
+    """Report the progress of one stage under its name."""
+    return None if progress is None else lambda done, total: progress(name, done, total)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +161,7 @@ def run_references(
         inputs=paired + [draw_stimuli(experiment.network, seed) for seed in seeds],
         dt=plan.reference_dt,
         weight_steps=weight_steps,
-        progress=None if progress is None else _stage(progress, "reference (Brian2)"),
+        progress=stage(progress, "reference (Brian2)"),
     )
     others = tuple(runs[len(paired) :])
     forwards = forward_weights(experiment.network)
@@ -259,7 +251,7 @@ def reference_only(
         seeds,
         dt=experiment.validation.reference_dt,
         weight_steps=snapshot_steps(experiment.network.n_steps),
-        progress=None if progress is None else _stage(progress, "reference (Brian2)"),
+        progress=stage(progress, "reference (Brian2)"),
     )
 
 

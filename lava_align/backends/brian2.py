@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from lava_align.backends.brian2_checks import request_problems
+from lava_align.backends.brian2_checks import request_problems, snapshot_problems
 from lava_align.backends.brian2_network import build
-from lava_align.backends.brian2_runtime import Codegen, ProgressCallback, simulator
+from lava_align.backends.brian2_runtime import Codegen, ProgressCallback, choose_codegen, simulator
 from lava_align.backends.brian2_snapshots import Snapshots
 from lava_align.errors import InvalidInputError
 from lava_align.model.network import Network, draw_stimuli
@@ -34,7 +34,7 @@ def run_reference(
     inputs: Sequence[Mapping[str, Spikes]] | None = None,
     dt: float | None = None,
     weight_steps: Sequence[int] = (),
-    codegen: Codegen = "numpy",
+    codegen: Codegen | None = None,
     progress: ProgressCallback | None = None,
 ) -> list[Recording]:
     """Simulate the network once per seed, all seeds side by side in one Brian2 network.
@@ -55,11 +55,12 @@ def run_reference(
         it. Stimuli stay on the network's grid.
     weight_steps : sequence of int
         Steps of the network after which plastic weights are kept, 0..n_steps; 0 is the start.
-    codegen : {"numpy", "cython", "cpp_standalone"}
+    codegen : {"numpy", "cython", "cpp_standalone"}, optional
         How Brian2 executes the equations. ``cpp_standalone`` compiles a program (tens of seconds)
-        in a private temporary folder, and pays off for long runs.
+        in a private temporary folder, and pays off for long runs: without a choice they get it
+        where there is a compiler, and the others run in NumPy.
     progress : callable, optional
-        Called about once a second with (steps done, steps in all); at start and end only for
+        Called about once a second with (steps done, steps in all), from another thread for
         ``cpp_standalone``.
 
     Returns
@@ -84,6 +85,7 @@ def run_reference(
     They are global, so call this from one thread at a time; processes do not disturb each other.
     """
     step = network.dt if dt is None else dt
+    codegen = codegen or _choose_codegen(network, len(seeds), weight_steps)
     problems = list(
         request_problems(
             network,
@@ -132,6 +134,13 @@ def run_reference(
             )
         )
     return recordings
+
+
+def _choose_codegen(network: Network, n_seeds: int, weight_steps: Sequence[int]) -> Codegen:
+    chosen = choose_codegen(network.n_steps)
+    if chosen == "cpp_standalone" and any(snapshot_problems(network, n_seeds, weight_steps)):
+        return "numpy"
+    return chosen
 
 
 def _events(monitor: Any, dt: float) -> tuple[Array, Array]:

@@ -52,7 +52,7 @@ def _argument_problems(
     if codegen not in CODEGENS:
         yield Problem("codegen", repr(codegen), f"one of: {', '.join(CODEGENS)}")
     elif codegen == "cpp_standalone":
-        yield from _snapshot_problems(network, len(seeds), weight_steps)
+        yield from snapshot_problems(network, len(seeds), weight_steps)
 
 
 def _divides(dt: float, whole: float) -> bool:
@@ -110,9 +110,10 @@ def _spike_problems(where: str, spikes: Spikes, size: int, network: Network) -> 
         yield Problem(where, "a neuron has two spikes in one step", "at most one")
 
 
-def _snapshot_problems(
+def snapshot_problems(
     network: Network, n_seeds: int, weight_steps: Sequence[int]
 ) -> Iterator[Problem]:
+    """Yield a problem if a standalone program cannot hold the snapshots."""
     inner = [int(step) for step in weight_steps if 0 < step < network.n_steps]
     if not inner:
         return

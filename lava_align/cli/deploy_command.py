@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 @experiment_options
 @target_option
 @click.option(
-    "--backend", default="lava", show_default=True,
-    type=click.Choice(["lava", "lava-float", "native"]),
-    help="What runs the program; native gives lava's integers, fast.",
+    "--backend", default="native", show_default=True,
+    type=click.Choice(["native", "lava", "lava-float"]),
+    help="What runs the program: native gives Lava's integers, fast.",
 )  # fmt: skip
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, file_okay=False),
@@ -113,6 +113,7 @@ def _show(done: Deployment) -> None:
         ],
     )
     click.echo(f"Limits:  {content['overall']}")
+    click.echo(f"Lava:    {content['provenance']['lava_check']}")
     click.echo(f"Verdict: {done.verdict.outcome.value}. {done.verdict.claim}")
     for row in done.verdict.rows:
         if row.primary and row.outcome.value != "EQUIVALENT":

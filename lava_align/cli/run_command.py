@@ -23,10 +23,10 @@ from lava_align.cli.common import (
 @experiment_options
 @target_option
 @click.option(
-    "--backend", default="lava", show_default=True,
-    type=click.Choice(["lava", "lava-float", "native", "brian2"]),
-    help="lava: fixed point; native: the same integers, fast; lava-float: the same program"
-    " unrounded; brian2: the reference.",
+    "--backend", default="native", show_default=True,
+    type=click.Choice(["native", "lava", "lava-float", "brian2"]),
+    help="native: Lava's integers, fast; lava: Lava's fixed-point models; lava-float: the same"
+    " program unrounded; brian2: the reference.",
 )  # fmt: skip
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False),

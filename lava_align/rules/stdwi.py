@@ -14,6 +14,8 @@ are ``y1`` (fast) and ``y2`` (slow). Two forms:
 * *two-stage*: the tag adds up ``y1 - y2`` at each spike of k, in exact integers, and every 2^K
   steps a fraction 2^e of it moves to the weight. Rounding happens once per transfer.
 * *one-stage*: every spike of k moves the weight directly; each move is rounded.
+
+The decay of both is in :mod:`lava_align.rules.stdwi_decay`.
 """
 
 from __future__ import annotations
@@ -34,27 +36,31 @@ from lava_align.rules.base import (
     Sample,
 )
 from lava_align.rules.stdwi_calibration import (
+    LARGEST_CLOCK,
     SMALLEST_EXPONENT,
     WEIGHT_MAX,
     Clock,
-    Decay,
     Spread,
     Traces,
     choose_clock,
     choose_traces,
-    clocks_for,
-    decay_at,
     rounding_variance,
     trace_area,
 )
+from lava_align.rules.stdwi_decay import Decay, clocks_with_decay, decay_at
 
 # Share of the weights' variance; costs the correlation with the paper's weights about 0.05.
 NOISE_WORTH_A_DECAY = 0.1
 
 
-def _decay_rate(parameters: Mapping[str, float], sample: Sample) -> float:
-    """Decay of the paper's rule at the sample's upper rate, 1/step."""
-    return parameters["eta"] * parameters["kappa"] * float(sample.pre.mean())
+def _asked_decay(parameters: Mapping[str, float]) -> float:
+    """Share of the weight that an upper spike takes in the paper's rule."""
+    return parameters["eta"] * parameters["kappa"]
+
+
+def _leak(decay: Decay, sample: Sample) -> float:
+    """The decay on chip at the sample's mean upper rate, 1/step."""
+    return decay.per_spike * float(sample.pre.mean())
 
 
 def _quantities(
@@ -112,13 +118,12 @@ def _coefficient(exponent: int) -> str:
 
 
 def _two_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
-    rate = _decay_rate(parameters, sample)
-    clock, traces, spread, (tag, transfer) = _best_plan(parameters, sample, rate, where)
-    decay = decay_at(rate, clock.exponent)
+    clock, traces, spread, (tag, transfer), decay = _best_plan(parameters, sample, where)
     into_tag = _coefficient(tag)
     learning = LearningRule(
         dt=Expression.parse(f"{into_tag}x0*y1 - {into_tag}x0*y2 - u{clock.exponent}*t"),
         dw=Expression.parse(f"{_coefficient(transfer)}u{clock.exponent}*t{decay.term}"),
+        x1=decay.trace,
         y1=traces.fast,
         y2=traces.slow,
     )
@@ -136,19 +141,20 @@ def _two_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> L
     )
 
 
-_Plan = tuple[Clock, Traces, Spread, tuple[int, int]]
-"""Clock, traces, spread, and the exponents into the tag and from the tag to the weight."""
+_Plan = tuple[Clock, Traces, Spread, tuple[int, int], Decay]
+"""Clock, traces, spread, the exponents into the tag and from the tag to the weight, decay."""
 
 
-def _best_plan(parameters: Mapping[str, float], sample: Sample, rate: float, where: str) -> _Plan:
-    # The decay matters if the run is longer than its time constant; then a clock slow enough to
-    # express it is worth some noise. Decaying weights also leave room for a larger exponent.
-    clocks = clocks_for(rate, held=True) if rate * sample.n_steps >= 1.0 else []
+def _best_plan(parameters: Mapping[str, float], sample: Sample, where: str) -> _Plan:
+    # A clock slow enough to express the decay is worth some noise. Decaying weights also leave
+    # room for a larger exponent.
+    clocks = clocks_with_decay(_asked_decay(parameters), sample)
     if clocks:
-        plan = _plan(parameters, sample, clocks, rate, where)
+        leak = _leak(decay_at(_asked_decay(parameters), max(clocks), sample), sample)
+        plan = _plan(parameters, sample, clocks, leak, where)
         if plan[0].noise <= NOISE_WORTH_A_DECAY:
             return plan
-    return _plan(parameters, sample, clocks_for(rate, held=False), 0.0, where)
+    return _plan(parameters, sample, list(range(LARGEST_CLOCK + 1)), 0.0, where)
 
 
 def _plan(
@@ -160,17 +166,20 @@ def _plan(
     tag = max(exponent - transfer, SMALLEST_EXPONENT)
     scaled = replace(spread, mean=spread.mean * 2.0**tag, sd=spread.sd * 2.0**tag)
     clock = choose_clock(sample, traces.difference * 2.0**tag, scaled, transfer, clocks)
-    return clock, traces, spread, (tag, transfer)
+    decay = decay_at(_asked_decay(parameters), clock.exponent, sample)
+    return clock, traces, spread, (tag, transfer), decay
 
 
 def _one_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
-    rate = _decay_rate(parameters, sample)
-    decay = decay_at(rate, max(clocks_for(rate, held=False)))
-    traces, spread, exponent = choose_traces(parameters, sample, decay.per_step, where)
+    asked = _asked_decay(parameters)
+    clock = max(clocks_with_decay(asked, sample), default=LARGEST_CLOCK)
+    decay = decay_at(asked, clock, sample)
+    traces, spread, exponent = choose_traces(parameters, sample, _leak(decay, sample), where)
     exponent = max(exponent, SMALLEST_EXPONENT)
     factor = _coefficient(exponent)
     learning = LearningRule(
         dw=Expression.parse(f"{factor}x0*y1 - {factor}x0*y2{decay.term}"),
+        x1=decay.trace,
         y1=traces.fast,
         y2=traces.slow,
     )
@@ -258,13 +267,13 @@ STDWI = AlignmentRule(
         OnChipForm(
             name="two-stage",
             summary="exact sums in the tag, moved to the weight on a clock",
-            template="dt = 2^c*x0*y1 - 2^c*x0*y2 - uK*t;  dw = 2^e*uK*t - m*2^d*uK*w",
+            template="dt = 2^c*x0*y1 - 2^c*x0*y2 - uK*t;  dw = 2^e*uK*t - m*2^d*uK*x1*w",
             lower=_two_stage,
         ),
         OnChipForm(
             name="one-stage",
             summary="every upper spike moves the weight; each move is rounded",
-            template="dw = 2^a*x0*y1 - 2^a*x0*y2 - m*2^d*uK*w",
+            template="dw = 2^a*x0*y1 - 2^a*x0*y2 - m*2^d*uK*x1*w",
             lower=_one_stage,
         ),
     ),

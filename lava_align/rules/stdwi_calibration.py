@@ -16,7 +16,7 @@ import numpy as np
 
 from lava_align.errors import ConstraintViolationError, Problem
 from lava_align.learning_rule import Trace
-from lava_align.rules.base import Quantity, Sample
+from lava_align.rules.base import Sample
 
 Array = np.ndarray[Any, Any]
 
@@ -35,8 +35,6 @@ TRACE_TOLERANCE = 0.005
 # Weights beyond the range are clipped and lost. Three standard deviations of the predicted spread
 # inside the range leave about 0.3 % of a normal spread outside.
 SPREAD_SIGMAS = 3.0
-# A tick that takes more than this of the weight is no longer a small step of the paper's decay.
-LARGEST_LEAK = 0.5
 # Sums of windows are formed in blocks of about this many numbers.
 BLOCK = 2**21
 
@@ -46,7 +44,7 @@ def trace_area(tau_steps: int) -> float:
     return 1.0 / -math.expm1(-1.0 / tau_steps)
 
 
-def _trace(spikes: Array, tau_steps: int) -> Array:
+def unit_trace(spikes: Array, tau_steps: int) -> Array:
     """Unit-impulse exponential trace of a raster, own spike included; shape as ``spikes``."""
     decay = math.exp(-1.0 / tau_steps)
     trace = np.empty(spikes.shape)
@@ -132,7 +130,7 @@ def candidate_traces(
                 f"a 7-bit trace holds integer impulses up to a ratio of {TRACE_MAX}",
             )
         )
-    units = [_trace(sample.post, t) for t in tau]
+    units = [unit_trace(sample.post, t) for t in tau]
     for impulse in impulse_pairs(tau):
         held = [np.minimum(u * i, TRACE_MAX) for u, i in zip(units, impulse, strict=True)]
         whole = [float(u.sum()) * i for u, i in zip(units, impulse, strict=True)]
@@ -328,72 +326,3 @@ def _window_sums(sample: Sample, accumulated: Array, length: int) -> Iterator[Ar
         post[: stop - start], pre[: stop - start] = accumulated[start:stop], sample.pre[start:stop]
         post, pre = post.reshape(windows, length, n_post), pre.reshape(windows, length, n_pre)
         yield post.transpose(0, 2, 1) @ pre
-
-
-@dataclass(frozen=True)
-class Decay:
-    """Leak of the weight on the clock.
-
-    Parameters
-    ----------
-    asked : float
-        Leak per tick as the paper's rule has it at the sample's rate.
-    mantissa, exponent : int
-        The coefficient that comes nearest; mantissa 0 if all are too large.
-    """
-
-    clock: int
-    asked: float
-    mantissa: int
-    exponent: int
-
-    @property
-    def per_tick(self) -> float:
-        """Leak per tick on the chip."""
-        return float(self.mantissa * 2.0**self.exponent)
-
-    @property
-    def per_step(self) -> float:
-        """The same as a rate, 1/step."""
-        return float(-math.log1p(-min(self.per_tick, 0.999)) / 2**self.clock)
-
-    @property
-    def term(self) -> str:
-        """What it adds to the rule's ``dw``."""
-        if not self.mantissa:
-            return ""
-        return f" - {self.mantissa}*2^{self.exponent}*u{self.clock}*w"
-
-    def quantity(self, where: str) -> Quantity:
-        """Asked and realised."""
-        left_out = "below the smallest coefficient 2^-7: left out, the run is finite"
-        note = left_out if self.asked and not self.mantissa else ""
-        return Quantity.compare(where, "decay per clock tick", self.asked, self.per_tick, note=note)
-
-
-def decay_at(rate: float, clock: int) -> Decay:
-    """Nearest leak a tick of this clock can have.
-
-    Parameters
-    ----------
-    rate : float
-        Leak per step, 1/step: eta * kappa * upper spikes per step.
-    """
-    asked = -math.expm1(-rate * 2**clock)
-    smallest = 2.0**SMALLEST_EXPONENT
-    if asked < smallest / math.sqrt(2.0):
-        return Decay(clock=clock, asked=asked, mantissa=0, exponent=0)
-    choices = [(m, e) for e in range(0, SMALLEST_EXPONENT - 1, -1) for m in MANTISSAS]
-    choices = [(m, e) for m, e in choices if m * 2.0**e <= 1.0]
-    mantissa, exponent = min(choices, key=lambda c: (abs(c[0] * 2.0 ** c[1] - asked), c[0]))
-    return Decay(clock=clock, asked=asked, mantissa=mantissa, exponent=exponent)
-
-
-def clocks_for(rate: float, *, held: bool) -> list[int]:
-    """Clocks at which the leak is a small step and, if ``held``, one the chip can take."""
-    small = [
-        clock
-        for clock in range(LARGEST_CLOCK + 1)
-        if -math.expm1(-rate * 2**clock) <= LARGEST_LEAK or not clock
-    ]
-    return [clock for clock in small if not held or decay_at(rate, clock).mantissa]
