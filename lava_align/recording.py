@@ -11,7 +11,6 @@ which is not the same as one that did not spike.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,11 +21,10 @@ import numpy as np
 
 from lava_align.errors import IntegrityError, InvalidInputError, Problem
 from lava_align.files import atomic_path, require_file
+from lava_align.recording_file import SCHEMA, RecordingWriter, read_header
 from lava_align.values import ArrayValue, frozen_array
 
 Array = np.ndarray[Any, Any]
-
-SCHEMA = "lava-align-recording/1"
 
 
 def _integers(values: Any, dtype: Any) -> Array:
@@ -169,29 +167,9 @@ class Recording(ArrayValue):
         import h5py
 
         with atomic_path(Path(path)) as partial, h5py.File(partial, "w") as file:
-            header = {
-                "schema": SCHEMA,
-                "backend": self.backend,
-                "dt": self.dt,
-                "n_steps": self.n_steps,
-                "not_probed": list(self.not_probed),
-                "provenance": dict(self.provenance),
-            }
-            file.attrs["header"] = json.dumps(header, sort_keys=True, default=_plain)
-            file.attrs["digest"] = self.digest()
-            for group in ("spikes", "stimuli"):
-                file.create_group(group)
-                for name, spikes in getattr(self, group).items():
-                    node = file.create_group(f"{group}/{name}")
-                    node.attrs["size"] = spikes.size
-                    _write(node, "step", spikes.step)
-                    _write(node, "neuron", spikes.neuron)
-            for group in ("weights", "states"):
-                file.create_group(group)
-                for name, series in getattr(self, group).items():
-                    node = file.create_group(f"{group}/{name}")
-                    _write(node, "step", series.step)
-                    _write(node, "values", series.values)
+            writer = RecordingWriter(file)
+            writer.append(self)
+            writer.finish(self)
         return Path(path)
 
     @classmethod
@@ -229,23 +207,8 @@ class Recording(ArrayValue):
         return recording
 
 
-def _plain(value: Any) -> Any:
-    """NumPy scalars and arrays as JSON knows them."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    raise TypeError(f"provenance holds a {type(value).__name__}; use strings and numbers")
-
-
-def _write(node: Any, name: str, values: Array) -> None:
-    # Chunked storage cannot hold a zero-sized dimension; nor is there anything to compress then.
-    compression = "gzip" if values.size else None
-    node.create_dataset(name, data=values, compression=compression, shuffle=bool(values.size))
-
-
 def _read(file: Any) -> Recording:
-    header = json.loads(file.attrs["header"])
-    if header["schema"] != SCHEMA:
-        raise ValueError(f"schema {header['schema']!r}")
+    header = read_header(file)
     spikes, stimuli = (_read_spikes(file[group]) for group in ("spikes", "stimuli"))
     weights, states = (_read_series(file[group]) for group in ("weights", "states"))
     return Recording(

@@ -8,8 +8,8 @@ recording.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -22,16 +22,46 @@ def frozen_array(value: Any, dtype: Any) -> np.ndarray[Any, Any]:
     return array
 
 
+@dataclass(frozen=True)
+class ArrayBlocks:
+    """An array too large to hold, for :func:`content_digest`.
+
+    Parameters
+    ----------
+    dtype : numpy dtype
+    shape : tuple of int
+    blocks : callable
+        Gives the array's blocks along its first axis, in order.
+    """
+
+    dtype: Any
+    shape: tuple[int, ...]
+    blocks: Callable[[], Iterable[np.ndarray[Any, Any]]]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What :func:`content_digest` sees of a dataclass: its name, and its fields in order."""
+
+    name: str
+    values: Mapping[str, Any]
+
+
 def _update(digest: Any, value: Any) -> None:
     """Feed ``value`` to ``digest`` so that different values give different byte streams."""
     if isinstance(value, np.ndarray):
-        _update_array(digest, value)
-    elif is_dataclass(value) and not isinstance(value, type):
-        digest.update(f"{type(value).__name__}(".encode())
-        for field in fields(value):
-            digest.update(f"{field.name}=".encode())
-            _update(digest, getattr(value, field.name))
+        _update_array(digest, value.dtype, value.shape, (value,))
+    elif isinstance(value, ArrayBlocks):
+        _update_array(digest, value.dtype, value.shape, value.blocks())
+    elif isinstance(value, Fields):
+        digest.update(f"{value.name}(".encode())
+        for name, entry in value.values.items():
+            digest.update(f"{name}=".encode())
+            _update(digest, entry)
         digest.update(b")")
+    elif is_dataclass(value) and not isinstance(value, type):
+        entries = {field.name: getattr(value, field.name) for field in fields(value)}
+        _update(digest, Fields(type(value).__name__, entries))
     elif isinstance(value, Mapping):
         digest.update(f"map:{len(value)}:".encode())
         for key in sorted(value):
@@ -45,13 +75,16 @@ def _update(digest: Any, value: Any) -> None:
         digest.update(_scalar(value).encode())
 
 
-def _update_array(digest: Any, array: np.ndarray[Any, Any]) -> None:
-    if array.dtype.kind not in "biufU":
-        raise TypeError(f"no digest for arrays of {array.dtype}")
-    digest.update(f"array:{array.dtype.str}:{array.shape}:".encode())
-    # Adding 0.0 turns -0.0 into 0.0, which it equals.
-    plain = array + 0.0 if array.dtype.kind == "f" else array
-    digest.update(np.ascontiguousarray(plain, dtype=array.dtype).tobytes())
+def _update_array(
+    digest: Any, dtype: Any, shape: tuple[int, ...], blocks: Iterable[np.ndarray[Any, Any]]
+) -> None:
+    if dtype.kind not in "biufU":
+        raise TypeError(f"no digest for arrays of {dtype}")
+    digest.update(f"array:{dtype.str}:{shape}:".encode())
+    for block in blocks:
+        # Adding 0.0 turns -0.0 into 0.0, which it equals.
+        plain = block + 0.0 if dtype.kind == "f" else block
+        digest.update(np.ascontiguousarray(plain, dtype=dtype).tobytes())
 
 
 def _scalar(value: Any) -> str:
