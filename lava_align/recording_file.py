@@ -8,7 +8,7 @@ and ``digest`` that of the :class:`~lava_align.recording.Recording` in the file.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,7 +114,7 @@ def read_header(file: Any) -> dict[str, Any]:
 def file_digest(file: Any) -> str:
     """Digest of the recording in an open file, which need not fit into memory."""
     header = read_header(file)
-    groups: dict[str, Mapping[str, Fields]] = {}
+    groups: dict[str, dict[str, Fields]] = {}
     for group, columns in COLUMNS.items():
         kind = "Spikes" if group in EVENT_GROUPS else "Series"
         groups[group] = {}

@@ -21,7 +21,6 @@ The decay of both is in :mod:`lava_align.rules.stdwi_decay`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from lava_align.backends.brian2_rules import ReferenceForm
 from lava_align.backends.brian2_rules import Traces as ReferenceTraces
@@ -36,18 +35,18 @@ from lava_align.rules.base import (
     Sample,
 )
 from lava_align.rules.stdwi_calibration import (
-    LARGEST_CLOCK,
-    SMALLEST_EXPONENT,
     WEIGHT_MAX,
-    Clock,
     Spread,
-    Traces,
-    choose_clock,
     choose_traces,
-    rounding_variance,
-    trace_area,
 )
 from lava_align.rules.stdwi_decay import Decay, clocks_with_decay, decay_at
+from lava_align.rules.stdwi_traces import SMALLEST_EXPONENT, Traces, trace_area
+from lava_align.rules.stdwi_transfer import (
+    LARGEST_CLOCK,
+    Transfer,
+    choose_transfer,
+    rounding_per_spike,
+)
 
 # Share of the weights' variance; costs the correlation with the paper's weights about 0.05.
 NOISE_WORTH_A_DECAY = 0.1
@@ -66,17 +65,19 @@ def _leak(decay: Decay, sample: Sample) -> float:
 def _quantities(
     traces: Traces, decay: Decay, parameters: Mapping[str, float], sample: Sample, where: str
 ) -> tuple[Quantity, ...]:
+    kernels = traces.kernels
     rows = [
         Quantity.compare(where, name, parameters[name], steps * sample.dt, "s", "whole steps")
-        for name, steps in zip(("tau_fast", "tau_slow"), traces.tau, strict=True)
+        for name, steps in zip(("tau_fast", "tau_slow"), kernels.tau, strict=True)
     ]
     rows.append(
         Quantity.compare(
             where,
-            "impulse ratio",
-            trace_area(traces.tau[1]) / trace_area(traces.tau[0]),
-            traces.impulse[0] / traces.impulse[1],
-            note=f"integer impulses {traces.impulse[0]}:{traces.impulse[1]} of equal kernel area",
+            "height of fast over slow kernel",
+            trace_area(kernels.tau[1]) / trace_area(kernels.tau[0]),
+            kernels.step[0] / kernels.step[1],
+            note=f"equal areas; impulses {kernels.impulse[0]} and {kernels.impulse[1]},"
+            f" difference {kernels.terms(0)}",
         )
     )
     rows.append(decay.quantity(where))
@@ -99,7 +100,7 @@ def _lowered(
     """``gain`` is chip weight units per unit of the trace difference."""
     return LoweredRule(
         learning=learning,
-        weight_scale=gain * traces.impulse[0] / parameters["eta"],
+        weight_scale=gain * traces.kernels.step[0] / parameters["eta"],
         predictions={
             "weight_mean": spread.mean * gain,
             "weight_sd": spread.sd * gain,
@@ -113,36 +114,32 @@ def _lowered(
     )
 
 
-def _coefficient(exponent: int) -> str:
-    return f"2^{exponent}*" if exponent else ""
-
-
 def _two_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
-    clock, traces, spread, (tag, transfer), decay = _best_plan(parameters, sample, where)
-    into_tag = _coefficient(tag)
+    transfer, traces, spread, decay = _best_plan(parameters, sample, where)
+    clock = transfer.clock
     learning = LearningRule(
-        dt=Expression.parse(f"{into_tag}x0*y1 - {into_tag}x0*y2 - u{clock.exponent}*t"),
-        dw=Expression.parse(f"{_coefficient(transfer)}u{clock.exponent}*t{decay.term}"),
+        dt=Expression.parse(f"{traces.kernels.terms(transfer.tag)} - u{clock}*t"),
+        dw=Expression.parse(f"2^{transfer.weight}*u{clock}*t{decay.term}"),
         x1=decay.trace,
-        y1=traces.fast,
-        y2=traces.slow,
+        y1=traces.kernels.fast,
+        y2=traces.kernels.slow,
     )
     return _lowered(
         learning,
         traces,
         spread,
-        2.0 ** (tag + transfer),
+        2.0 ** (transfer.tag + transfer.weight),
         parameters,
         {
-            "tag_clipping": clock.clipping,
-            "rounding_noise": clock.rounding + _rounding_per_spike(sample, traces, spread, tag),
+            "tag_clipping": transfer.clipping,
+            "rounding_noise": transfer.rounding,
+            "left_in_the_tag": transfer.pending,
         },
         _quantities(traces, decay, parameters, sample, where),
     )
 
 
-_Plan = tuple[Clock, Traces, Spread, tuple[int, int], Decay]
-"""Clock, traces, spread, the exponents into the tag and from the tag to the weight, decay."""
+_Plan = tuple[Transfer, Traces, Spread, Decay]
 
 
 def _best_plan(parameters: Mapping[str, float], sample: Sample, where: str) -> _Plan:
@@ -160,28 +157,26 @@ def _best_plan(parameters: Mapping[str, float], sample: Sample, where: str) -> _
 def _plan(
     parameters: Mapping[str, float], sample: Sample, clocks: list[int], leak: float, where: str
 ) -> _Plan:
-    traces, spread, exponent = choose_traces(parameters, sample, leak, where)
-    transfer = max(exponent, SMALLEST_EXPONENT)
-    # What the transfer cannot scale down any more is scaled down on the way into the tag.
-    tag = max(exponent - transfer, SMALLEST_EXPONENT)
-    scaled = replace(spread, mean=spread.mean * 2.0**tag, sd=spread.sd * 2.0**tag)
-    clock = choose_clock(sample, traces.difference * 2.0**tag, scaled, transfer, clocks)
-    decay = decay_at(_asked_decay(parameters), clock.exponent, sample)
-    return clock, traces, spread, (tag, transfer), decay
+    room = -SMALLEST_EXPONENT  # what the transfer to the weight can scale down
+    traces, spread, exponent = choose_traces(parameters, sample, leak, where, room=room)
+    transfer = choose_transfer(sample, traces, spread, exponent, clocks)
+    decay = decay_at(_asked_decay(parameters), transfer.clock, sample)
+    return transfer, traces, spread, decay
 
 
 def _one_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
     asked = _asked_decay(parameters)
     clock = max(clocks_with_decay(asked, sample), default=LARGEST_CLOCK)
     decay = decay_at(asked, clock, sample)
-    traces, spread, exponent = choose_traces(parameters, sample, _leak(decay, sample), where)
-    exponent = max(exponent, SMALLEST_EXPONENT)
-    factor = _coefficient(exponent)
+    traces, spread, exponent = choose_traces(
+        parameters, sample, _leak(decay, sample), where, room=0
+    )
+    exponent = max(exponent, traces.kernels.smallest_exponent)
     learning = LearningRule(
-        dw=Expression.parse(f"{factor}x0*y1 - {factor}x0*y2{decay.term}"),
+        dw=Expression.parse(traces.kernels.terms(exponent) + decay.term),
         x1=decay.trace,
-        y1=traces.fast,
-        y2=traces.slow,
+        y1=traces.kernels.fast,
+        y2=traces.kernels.slow,
     )
     return _lowered(
         learning,
@@ -189,21 +184,9 @@ def _one_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> L
         spread,
         2.0**exponent,
         parameters,
-        {"rounding_noise": _rounding_per_spike(sample, traces, spread, exponent)},
+        {"rounding_noise": rounding_per_spike(sample, traces, spread, exponent)},
         _quantities(traces, decay, parameters, sample, where),
     )
-
-
-def _rounding_per_spike(sample: Sample, traces: Traces, spread: Spread, exponent: int) -> float:
-    """Share of the weights' variance that comes from rounding at every upper spike."""
-    if not spread.sd:
-        return 0.0
-    upper = sample.pre.sum(axis=1)
-    spiking = upper > 0
-    per_step = [rounding_variance(row, exponent) for row in traces.difference[spiking]]
-    weights = sample.pre.shape[1] * sample.post.shape[1]
-    variance = float(per_step @ upper[spiking]) / weights * spread.noise_steps / len(sample.pre)
-    return float(variance / (spread.sd * 2.0**exponent) ** 2)
 
 
 REFERENCE = ReferenceForm(
@@ -267,13 +250,13 @@ STDWI = AlignmentRule(
         OnChipForm(
             name="two-stage",
             summary="exact sums in the tag, moved to the weight on a clock",
-            template="dt = 2^c*x0*y1 - 2^c*x0*y2 - uK*t;  dw = 2^e*uK*t - m*2^d*uK*x1*w",
+            template="dt = a*2^c*x0*y1 - b*2^d*x0*y2 - uK*t;  dw = 2^e*uK*t - m*2^f*uK*x1*w",
             lower=_two_stage,
         ),
         OnChipForm(
             name="one-stage",
             summary="every upper spike moves the weight; each move is rounded",
-            template="dw = 2^a*x0*y1 - 2^a*x0*y2 - m*2^d*uK*x1*w",
+            template="dw = a*2^c*x0*y1 - b*2^d*x0*y2 - m*2^f*uK*x1*w",
             lower=_one_stage,
         ),
     ),

@@ -24,8 +24,7 @@ import numpy as np
 from lava_align.learning_rule import Expression, Trace
 from lava_align.learning_rule.arithmetic import right_shift
 from lava_align.rules.base import Quantity, Sample
-from lava_align.rules.stdwi_calibration import (
-    LARGEST_CLOCK,
+from lava_align.rules.stdwi_traces import (
     MANTISSAS,
     SMALLEST_EXPONENT,
     TRACE_MAX,
@@ -33,6 +32,7 @@ from lava_align.rules.stdwi_calibration import (
     trace_area,
     unit_trace,
 )
+from lava_align.rules.stdwi_transfer import LARGEST_CLOCK
 
 # A tick that takes more than this of a weight is no longer a small step of the paper's decay.
 LARGEST_LEAK = 0.5

@@ -57,7 +57,8 @@ def test_lowering_gives_a_rule_or_says_why_not(sample, given_parameters, form):
     json.dumps([asdict(q) for q in lowered.quantities], allow_nan=False)
     json.dumps(dict(lowered.predictions), allow_nan=False)
     assert lowered.weight_scale > 0
-    assert 1 <= rule.y2.impulse <= rule.y1.impulse <= 127
+    assert 1 <= rule.y2.impulse <= 127
+    assert 1 <= rule.y1.impulse <= 127
     assert 1 <= rule.y1.tau < rule.y2.tau
     for name in ("weight_clipping", "reliability", "trace_saturation"):
         assert 0.0 <= lowered.predictions[name] <= 1.0 + 1e-12

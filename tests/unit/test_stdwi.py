@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from lava_align.errors import ConstraintViolationError, InvalidInputError
+from lava_align.learning_rule import Expression, Trace
 from lava_align.learning_rule.arithmetic import effective_coefficient
 from lava_align.rules import Sample, get_rule
 
@@ -134,9 +135,10 @@ def test_two_stage_follows_the_paper_and_predicts_what_it_costs(rate, seconds, d
     # known to about a quarter.
     assert predicted["weight_sd"] == pytest.approx(weights.std(), rel=0.35)
     # The variance that a straight line through the paper's weights leaves unexplained. The rounding
-    # of the traces themselves is not predicted: it is 0.5 to 3.5 % here, most in short runs.
+    # of the traces themselves is not predicted: it is 0.3 to 2 % here, most in short runs.
     unexplained = 1.0 - correlation(weights, asked) ** 2
-    assert unexplained < predicted["tag_clipping"] + predicted["rounding_noise"] + 0.05
+    costs = ("tag_clipping", "rounding_noise", "left_in_the_tag")
+    assert unexplained < sum(predicted[cost] for cost in costs) + 0.03
     assert 0.0 <= predicted["reliability"] <= 1.0
 
 
@@ -149,27 +151,32 @@ def test_weight_scale_turns_paper_units_into_chip_units():
     assert slope == pytest.approx(lowered.weight_scale, rel=0.1)
 
 
-def test_chosen_clock_is_near_the_best_of_all():
+def test_chosen_transfer_is_near_the_best_of_all():
     from dataclasses import replace
-
-    from lava_align.learning_rule import Expression
 
     seen = sample(60, 10)
     lowered = lower(seen).learning
+    into_tag = coefficients(lowered.dt)["x0", "y1"]
+    total = round(math.log2(into_tag * coefficients(lowered.dw)[f"u{lowered.decimation}", "t"]))
     upper, post = activity(60, 10, seed=8)
     asked = paper(upper, post)
 
-    def at(clock):
-        text = {
-            key: str(e).replace(f"u{lowered.decimation}", f"u{clock}")
-            for key, e in lowered.expressions.items()
-        }
-        rule = replace(lowered, **{key: Expression.parse(value) for key, value in text.items()})
+    def at(clock, tag):
+        # Impulses of the ratio 19; the exponents decide what clips and what is rounded.
+        rule = replace(
+            lowered,
+            dt=Expression.parse(f"2^{tag}*x0*y1 - 2^{tag}*x0*y2 - u{clock}*t"),
+            dw=Expression.parse(f"2^{total - tag}*u{clock}*t"),
+            x1=Trace(),
+            y1=Trace(19, 10),
+            y2=Trace(1, 200),
+        )
         return correlation(run_chip(rule, upper, post, seed=9), asked)
 
-    found = {clock: at(clock) for clock in (2, 3, 4, 5, 8)}
-    assert at(lowered.decimation) > max(found.values()) - 0.01
-    assert found[8] < max(found.values()) - 0.02  # or the choice would not matter
+    found = {(clock, tag): at(clock, tag) for clock in (2, 5, 9) for tag in (0, -2)}
+    chosen = correlation(run_chip(lowered, upper, post, seed=9), asked)
+    assert chosen > max(found.values())
+    assert min(found.values()) < chosen - 0.02  # or the choice would not matter
 
 
 def test_one_stage_follows_the_paper_as_far_as_its_rounding_lets_it():
@@ -220,12 +227,15 @@ def test_orientation_is_feedback():
 )
 def test_kernels_have_equal_areas(fast, slow):
     learning = lower(sample(15, 5), tau_fast=fast * DT, tau_slow=slow * DT).learning
+    worth = coefficients(learning.dt)
     areas = []
-    for trace in (learning.y1, learning.y2):
+    for name in ("y1", "y2"):
+        trace = getattr(learning, name)
         assert 1 <= trace.impulse <= 127
-        areas.append(trace.impulse * sum(math.exp(-n / trace.tau) for n in range(50 * trace.tau)))
-    # Only integer pairs exist; the nearest may be half a percent off, or one unit in the impulse.
-    assert areas[0] == pytest.approx(areas[1], rel=max(0.005, 0.5 / learning.y1.impulse))
+        unit = sum(math.exp(-n / trace.tau) for n in range(50 * trace.tau))
+        areas.append(abs(worth["x0", name]) * trace.impulse * unit)
+    # 0.5 % off moved the weights of the packaged example by a twentieth of their spread.
+    assert areas[0] == pytest.approx(areas[1], rel=0.0025)
     assert (learning.y1.tau, learning.y2.tau) == (fast, slow)
 
 

@@ -1,0 +1,159 @@
+"""How the two-stage form of STDWI moves its sums from the tag to the weight.
+
+Every upper spike adds ``2^tag`` times the difference of the traces to the tag, and every 2^clock
+steps ``2^weight`` times the tag goes to the weight. Large steps into the tag and slow clocks clip
+it; small steps are rounded at every spike, and fast clocks round the weight more often. What comes
+after the last tick of the run stays in the tag. All of it is estimated from the sample as shares of
+the weights' variance, and the least sum wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lava_align.rules.base import Sample
+from lava_align.rules.stdwi_calibration import Spread
+from lava_align.rules.stdwi_traces import SMALLEST_EXPONENT, Traces
+
+Array = np.ndarray[Any, Any]
+
+TAG_MAX = 255
+LARGEST_CLOCK = 9
+# Sums of windows are formed in blocks of about this many numbers.
+BLOCK = 2**21
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Exponents and clock, and what they cost in shares of the weights' variance.
+
+    Parameters
+    ----------
+    tag, weight : int
+        Exponents of the step into the tag and of the transfer to the weight, -7..0.
+    clock : int
+        0..9.
+    clipping, rounding, pending : float
+        The last is what the tag holds at the end of the run.
+    """
+
+    tag: int
+    weight: int
+    clock: int
+    clipping: float
+    rounding: float
+    pending: float
+
+    @property
+    def noise(self) -> float:
+        """All costs together."""
+        return self.clipping + self.rounding + self.pending
+
+
+def choose_transfer(
+    sample: Sample, traces: Traces, spread: Spread, exponent: int, clocks: Sequence[int]
+) -> Transfer:
+    """Choose what costs least.
+
+    Parameters
+    ----------
+    spread : Spread
+        Of the sum of the traces' differences at the end of the run.
+    exponent : int
+        From the difference to the weight in all.
+    clocks : sequence of int
+        Allowed clocks, at least one.
+    """
+    lowest = traces.kernels.smallest_exponent
+    tags = [tag for tag in range(lowest, 1) if 0 >= exponent - tag >= SMALLEST_EXPONENT] or [lowest]
+    rounded = {tag: rounding_per_spike(sample, traces, spread, tag) for tag in tags}
+    best: Transfer | None = None
+    for clock in sorted(clocks, reverse=True):
+        found = _transfers(sample, traces, spread, exponent, clock, rounded)
+        # A faster clock clips less and rounds more.
+        if best is not None and min(f.rounding for f in found) > best.noise:
+            break
+        best = min([*found, *([] if best is None else [best])], key=lambda f: f.noise)
+    if best is None:
+        raise AssertionError("there is always a clock")
+    return best
+
+
+def _transfers(
+    sample: Sample,
+    traces: Traces,
+    spread: Spread,
+    exponent: int,
+    clock: int,
+    rounded: dict[int, float],
+) -> list[Transfer]:
+    """Every way into the tag with one clock; ``rounded`` is what each costs at the spikes."""
+    n_steps, n_post = traces.difference.shape
+    whole = np.zeros((n_post, sample.pre.shape[1]))
+    clipped = {tag: np.zeros_like(whole) for tag in rounded}
+    variance = dict.fromkeys(rounded, 0.0)
+    weight = {tag: max(exponent - tag, SMALLEST_EXPONENT) for tag in rounded}
+    for sums in _window_sums(sample, traces.difference, 2**clock):
+        whole += sums.sum(axis=0)
+        for tag in rounded:
+            held = np.clip(sums * 2.0**tag, -TAG_MAX, TAG_MAX)
+            clipped[tag] += held.sum(axis=0) * 2.0**-tag
+            variance[tag] += float(rounding_variance(held, weight[tag]).sum())
+    total = float(np.var(whole))
+    per_run = spread.noise_steps / n_steps / whole.size
+    return [
+        Transfer(
+            tag=tag,
+            weight=weight[tag],
+            clock=clock,
+            clipping=float(np.var(whole - clipped[tag])) / total if total else 0.0,
+            rounding=rounded[tag]
+            + _share(variance[tag] * per_run, spread.sd * 2.0 ** (tag + weight[tag])),
+            pending=min(sample.n_steps % 2**clock / spread.noise_steps, 1.0),
+        )
+        for tag in rounded
+    ]
+
+
+def _share(variance: float, sd: float) -> float:
+    return variance / sd**2 if sd else 0.0
+
+
+def rounding_per_spike(sample: Sample, traces: Traces, spread: Spread, exponent: int) -> float:
+    """Share of the weights' variance from rounding ``2**exponent`` differences at upper spikes."""
+    upper = sample.pre.sum(axis=1)
+    spiking = upper > 0
+    shift = traces.kernels.shift
+    per_step = rounding_variance(traces.difference[spiking], exponent, shift).sum(axis=1)
+    weights = sample.pre.shape[1] * sample.post.shape[1]
+    variance = float(per_step @ upper[spiking]) / weights * spread.noise_steps / len(sample.pre)
+    return _share(variance, spread.sd * 2.0**exponent)
+
+
+def rounding_variance(values: Array, exponent: int, shift: int = 0) -> Array:
+    """Variance of stochastic rounding of each of ``values`` times ``2**exponent``.
+
+    ``values`` are those of a sample in floats; on the chip they are multiples of ``2**-shift``.
+    """
+    fraction: Array = np.rint(values * 2.0**shift) * 2.0 ** (exponent - shift) % 1.0
+    variance: Array = fraction * (1.0 - fraction)
+    return variance
+
+
+def _window_sums(sample: Sample, accumulated: Array, length: int) -> Iterator[Array]:
+    """Sums over windows of ``length`` steps, in blocks of shape (n_windows, n_post, n_pre)."""
+    n_steps, n_post = accumulated.shape
+    n_pre = sample.pre.shape[1]
+    block = length * max(1, BLOCK // max(n_post * n_pre, length * max(n_post, n_pre)))
+    for start in range(0, n_steps, block):
+        stop = min(start + block, n_steps)
+        windows = -(-(stop - start) // length)
+        post = np.zeros((windows * length, n_post))
+        pre = np.zeros((windows * length, n_pre))
+        post[: stop - start], pre[: stop - start] = accumulated[start:stop], sample.pre[start:stop]
+        post, pre = post.reshape(windows, length, n_post), pre.reshape(windows, length, n_pre)
+        yield post.transpose(0, 2, 1) @ pre
