@@ -102,12 +102,12 @@ class InterruptedRunError(LavaAlignError):
 
     Parameters
     ----------
-    recording : Recording
-        What was recorded until then, marked ``partial`` in its provenance.
+    recording : Recording, optional
+        What was recorded until then, marked ``partial`` in its provenance; None if it is on disk.
     """
 
     exit_code = ExitCode.INTERRUPTED
 
-    def __init__(self, message: str, recording: Any) -> None:
+    def __init__(self, message: str, recording: Any = None) -> None:
         super().__init__(message)
         self.recording = recording

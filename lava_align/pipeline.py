@@ -14,12 +14,15 @@ import numpy as np
 
 from lava_align.backends.base import Backend, Probes, ProgressCallback
 from lava_align.backends.brian2 import run_reference
+from lava_align.backends.native import NativeBackend
 from lava_align.compiler.compile import Compilation, compile_network
 from lava_align.compiler.program import Program
 from lava_align.errors import InvalidInputError, Problem
+from lava_align.long_run import LongRun
 from lava_align.model.experiment import Experiment
 from lava_align.model.network import Network, draw_stimuli
 from lava_align.recording import Recording, Spikes
+from lava_align.recording_file import Overview
 from lava_align.targets import HardwareTarget
 from lava_align.validation import (
     Margins,
@@ -82,6 +85,22 @@ def run_program(
     report = stage(progress, f"simulate ({backend.name})")
     recording = backend.run(program, inputs, program.n_steps, probes, report)
     return replace(recording, provenance={**recording.provenance, **(provenance or {})})
+
+
+def long_run(experiment: Experiment, target: HardwareTarget, backend: NativeBackend) -> LongRun:
+    """Compile an experiment for :func:`lava_align.long_run.run_to_file`.
+
+    Its inputs are :func:`~lava_align.model.network.open_stimuli` of the network with the
+    experiment's seed.
+    """
+    program = compile_experiment(experiment, target).program
+    return LongRun(
+        program=program,
+        n_steps=program.n_steps,
+        probes=Probes(weight_steps=snapshot_steps(program.n_steps)),
+        backend=backend,
+        origin={"seed": experiment.seed, "network": experiment.network.digest()},
+    )
 
 
 def stage(progress: StageCallback | None, name: str) -> ProgressCallback | None:
@@ -255,26 +274,22 @@ def reference_only(
     )
 
 
-def summarise(recording: Recording, forwards: Mapping[str, Array]) -> dict[str, Any]:
+def summarise(found: Overview, forwards: Mapping[str, Array]) -> dict[str, Any]:
     """Rates and final alignment of a recording, JSON-plain; undefined figures are None."""
     from lava_align.statistics.alignment import alignment
 
-    duration = recording.n_steps * recording.dt
+    duration = found.n_steps * found.dt
     populations = {
-        name: {
-            "neurons": spikes.size,
-            "spikes": len(spikes),
-            "rate": len(spikes) / spikes.size / duration,
-        }
-        for name, spikes in recording.spikes.items()
+        name: {"neurons": size, "spikes": count, "rate": count / size / duration}
+        for name, (size, count) in found.spikes.items()
     }
-    found = {
-        name: asdict(alignment(forwards[name], series.values[-1]))
-        for name, series in recording.weights.items()
-        if name in forwards and len(series.values)
+    figures = {
+        name: asdict(alignment(forwards[name], weights))
+        for name, weights in found.weights.items()
+        if name in forwards
     }
     aligned = {
-        name: {key: None if np.isnan(value) else float(value) for key, value in figures.items()}
-        for name, figures in found.items()
+        name: {key: None if np.isnan(value) else float(value) for key, value in of_one.items()}
+        for name, of_one in figures.items()
     }
     return {"populations": populations, "alignment": aligned}

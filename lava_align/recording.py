@@ -12,8 +12,8 @@ which is not the same as one that did not spike.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,11 @@ def _integers(values: Any, dtype: Any) -> Array:
     if array.size and not limits.min <= int(array.min()) <= int(array.max()) <= limits.max:
         raise ValueError(f"values do not fit {limits.dtype}")
     return array.astype(dtype)
+
+
+def _in_order(step: Array, neuron: Array) -> bool:
+    later = step[1:] > step[:-1]
+    return bool((later | ((step[1:] == step[:-1]) & (neuron[1:] >= neuron[:-1]))).all())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,10 +69,12 @@ class Spikes(ArrayValue):
         neuron = _integers(self.neuron, np.int32)
         if step.ndim != 1 or step.shape != neuron.shape:
             raise ValueError(f"steps {step.shape} and neurons {neuron.shape} do not pair up")
-        order = np.lexsort((neuron, step))
+        if not _in_order(step, neuron):
+            order = np.lexsort((neuron, step))
+            step, neuron = step[order], neuron[order]
         object.__setattr__(self, "size", int(self.size))
-        object.__setattr__(self, "step", frozen_array(step[order], np.int64))
-        object.__setattr__(self, "neuron", frozen_array(neuron[order], np.int32))
+        object.__setattr__(self, "step", frozen_array(step, np.int64))
+        object.__setattr__(self, "neuron", frozen_array(neuron, np.int32))
 
     def __len__(self) -> int:
         return len(self.step)
@@ -77,6 +84,17 @@ class Spikes(ArrayValue):
         """Make spikes from a boolean raster of shape (n_steps, size)."""
         step, neuron = np.nonzero(raster)
         return cls(step=step, neuron=neuron, size=raster.shape[1])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Spikes]) -> Spikes:
+        """Put parts of one train together; at least one."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            step=np.concatenate([part.step for part in parts]),
+            neuron=np.concatenate([part.neuron for part in parts]),
+            size=parts[0].size,
+        )
 
     def raster(self, n_steps: int) -> Array:
         """Boolean raster of shape (n_steps, size)."""
@@ -120,6 +138,16 @@ class Series(ArrayValue):
         object.__setattr__(self, "step", frozen_array(step, np.int64))
         object.__setattr__(self, "values", frozen_array(values, dtype))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Series]) -> Series:
+        """Put consecutive parts together; at least one."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            step=np.concatenate([part.step for part in parts]),
+            values=np.concatenate([part.values for part in parts]),
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recording(ArrayValue):
@@ -161,6 +189,26 @@ class Recording(ArrayValue):
         object.__setattr__(self, "dt", float(self.dt))
         object.__setattr__(self, "n_steps", int(self.n_steps))
         object.__setattr__(self, "not_probed", tuple(self.not_probed))
+
+    @classmethod
+    def joined(cls, stretches: Sequence[Recording]) -> Recording:
+        """Put consecutive stretches of one run together; at least one. Its header is the last's."""
+        last = stretches[-1]
+
+        def together(kind: str, join: Callable[[list[Any]], Any]) -> dict[str, Any]:
+            names = dict.fromkeys(name for s in stretches for name in getattr(s, kind))
+            return {
+                name: join([getattr(s, kind)[name] for s in stretches if name in getattr(s, kind)])
+                for name in names
+            }
+
+        return replace(
+            last,
+            spikes=together("spikes", Spikes.joined),
+            stimuli=together("stimuli", Spikes.joined),
+            weights=together("weights", Series.joined),
+            states=together("states", Series.joined),
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write an HDF5 file; an interrupted write leaves nothing under ``path``."""

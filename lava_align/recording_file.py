@@ -8,7 +8,9 @@ and ``digest`` that of the :class:`~lava_align.recording.Recording` in the file.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,6 +138,51 @@ def file_digest(file: Any) -> str:
             },
         )
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """What there is to say of a recording without reading all of it.
+
+    Parameters
+    ----------
+    backend : str
+    dt : float
+        Seconds.
+    n_steps : int
+    spikes : mapping
+        Population to (number of neurons, number of spikes).
+    weights : mapping
+        Plastic projection to its weights at the last snapshot, shape (n_post, n_pre).
+    """
+
+    backend: str
+    dt: float
+    n_steps: int
+    spikes: Mapping[str, tuple[int, int]]
+    weights: Mapping[str, Array]
+
+
+def read_overview(path: Path) -> Overview:
+    """Look into a recording's file, which need not fit into memory."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        header = read_header(file)
+        return Overview(
+            backend=str(header["backend"]),
+            dt=float(header["dt"]),
+            n_steps=int(header["n_steps"]),
+            spikes={
+                name: (int(node.attrs["size"]), len(node["step"]))
+                for name, node in file["spikes"].items()
+            },
+            weights={
+                name: node["values"][-1]
+                for name, node in file["weights"].items()
+                if len(node["step"])
+            },
+        )
 
 
 def _blocks(dataset: Any) -> ArrayBlocks:

@@ -9,6 +9,7 @@ from lava_align.backends.base import Probes
 from lava_align.compiler.program import Program
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.recording import Spikes
+from lava_align.spike_stream import SpikeStream
 
 
 def recorded_groups(program: Program, probes: Probes) -> tuple[str, ...]:
@@ -17,7 +18,9 @@ def recorded_groups(program: Program, probes: Probes) -> tuple[str, ...]:
     return names if probes.spikes is None else tuple(n for n in names if n in probes.spikes)
 
 
-def check_run(program: Program, inputs: Mapping[str, Spikes], n_steps: int, probes: Probes) -> None:
+def check_run(
+    program: Program, inputs: Mapping[str, Spikes | SpikeStream], n_steps: int, probes: Probes
+) -> None:
     """Refuse inputs, lengths and probes that do not fit the program.
 
     Raises

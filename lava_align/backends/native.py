@@ -1,25 +1,30 @@
 """The native engine as a backend: Lava's integers, thousands of times faster.
 
-What it computes and how that is tested stands in ``docs/engine_semantics.md``.
+What it computes and how that is tested stands in ``docs/engine_semantics.md``; runs that are too
+long to be held in memory go through :mod:`lava_align.long_run`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from lava_align._version import __version__
 from lava_align.backends.base import Probes, ProgressCallback
-from lava_align.backends.common import before, check_run, not_probed, recorded_groups
+from lava_align.backends.common import check_run, not_probed, recorded_groups
 from lava_align.compiler.program import Program
 from lava_align.engine.base import Engine, Semantics
 from lava_align.engine.native import load_engine
 from lava_align.errors import InterruptedRunError
-from lava_align.recording import Array, Recording, Series, Spikes
+from lava_align.interrupt import deferred_interrupt
+from lava_align.memory import require_memory
+from lava_align.recording import Recording, Series, Spikes
+from lava_align.spike_stream import SpikeStream
 
-STEPS_AT_ONCE = 64
+FEWEST_STEPS, MOST_STEPS = 8, 2**15
 SECONDS_AT_ONCE = 0.25
 """Progress and Ctrl-C get a turn about this often."""
 
@@ -59,107 +64,138 @@ class NativeBackend:
         Raises
         ------
         InvalidInputError
-            If inputs, probes or n_steps do not fit the program.
+            If inputs, probes or n_steps do not fit the program, or the recording the memory.
         InterruptedRunError
             On Ctrl-C; it holds what was recorded until then.
         """
         probes = probes or Probes()
         check_run(program, inputs, n_steps, probes)
-        engine = load_engine(program, self.semantics, self.seed, self.threads)
-        run = _Run(self, engine, program, inputs, probes)
+        held = run_bytes(program, probes, n_steps)
+        require_memory("run", held, "fewer probes, or run_to_file, which streams to disk")
+        streams = {name: SpikeStream.of(spikes) for name, spikes in inputs.items()}
+        made: list[Recording] = []
         try:
-            run.go(n_steps, progress)
+            with deferred_interrupt() as interrupt:
+                for stretch in self.stretches(self.engine(program), streams, n_steps, probes):
+                    made.append(stretch)
+                    if progress is not None:
+                        progress(stretch.n_steps, n_steps)
+                    interrupt.check()
         except KeyboardInterrupt:
-            done = run.recording(partial=True)
+            if not made:
+                raise
+            done = partial(Recording.joined(made))
             raise InterruptedRunError(
                 f"interrupted after {done.n_steps} of {n_steps} steps", done
             ) from None
-        return run.recording(partial=False)
+        return Recording.joined(made)
 
+    def engine(self, program: Program) -> Engine:
+        """Load a program into a new engine."""
+        return load_engine(program, self.semantics, self.seed, self.threads)
 
-class _Run:
-    """One run and what it has recorded so far."""
-
-    def __init__(
+    def stretches(
         self,
-        backend: NativeBackend,
         engine: Engine,
-        program: Program,
-        inputs: Mapping[str, Spikes],
+        inputs: Mapping[str, SpikeStream],
+        n_steps: int,
         probes: Probes,
-    ) -> None:
-        self.backend, self.engine, self.program = backend, engine, program
-        self.inputs, self.probes = inputs, probes
-        self.groups = recorded_groups(program, probes)
-        self.spikes: dict[str, list[tuple[Array, Array]]] = {name: [] for name in self.groups}
-        self.states: dict[str, list[Array]] = {name: [] for name in probes.states}
-        self.weights: dict[str, list[Array]] = {s.name: [] for s in program.plastic()}
-        self.taken: list[int] = []
-        self.steps = 0
+    ) -> Iterator[Recording]:
+        """Run up to step ``n_steps``, giving what was recorded every quarter of a second or so.
 
-    def go(self, n_steps: int, progress: ProgressCallback | None) -> None:
-        """Run to the end, stopping for snapshots."""
-        snapshots = sorted(set(self.probes.weight_steps))
-        most = STEPS_AT_ONCE
-        self._snapshot_at(snapshots)
-        while self.steps < n_steps:
-            stop = next((s for s in snapshots if s > self.steps), n_steps)
-            stop = min(stop, n_steps, self.steps + most)
-            began, first = time.monotonic(), self.steps
-            self._advance(stop)
-            self._snapshot_at(snapshots)
-            speed = (stop - first) / max(time.monotonic() - began, 1e-6)
-            most = max(STEPS_AT_ONCE, min(2 * most, int(speed * SECONDS_AT_ONCE)))
-            if progress is not None:
-                progress(self.steps, n_steps)
+        Parameters
+        ----------
+        engine : Engine
+            From where it stands.
+        inputs : mapping
+            Input group to its spikes; those before the engine's step are passed over.
 
-    def _advance(self, stop: int) -> None:
-        chunk = self.engine.run(
-            stop - self.steps, self.inputs, self.groups, tuple(self.probes.states)
-        )
-        # Taken over together: an interruption must not leave one ahead of the other.
-        for name, events in chunk.spikes.items():
-            self.spikes[name].append(events)
-        for name, values in chunk.states.items():
-            self.states[name].append(values)
-        self.steps = stop
-
-    def _snapshot_at(self, snapshots: list[int]) -> None:
-        if self.steps in snapshots:
-            for name, values in self.weights.items():
-                values.append(self.engine.read(f"{name}.weights"))
-            self.taken.append(self.steps)
-
-    def recording(self, *, partial: bool) -> Recording:
-        """Everything recorded so far."""
-        sizes = {group.name: group.size for group in self.program.neurons}
-        return Recording(
-            backend=self.backend.name,
-            dt=self.program.dt,
-            n_steps=self.steps,
-            spikes={n: _spikes(parts, sizes[n]) for n, parts in self.spikes.items()},
-            weights={
-                name: Series(step=np.array(self.taken), values=np.array(values))
-                for name, values in self.weights.items()
-                if values
-            },
-            states={
-                name: Series(step=np.arange(self.steps), values=np.concatenate(parts))
-                for name, parts in self.states.items()
-                if parts
-            },
-            stimuli={name: before(self.steps, given) for name, given in self.inputs.items()},
-            not_probed=not_probed(self.program, self.probes),
+        Yields
+        ------
+        Recording
+            Of the steps since the last one; its ``n_steps`` is where it ends.
+        """
+        for stream in inputs.values():
+            stream.until(engine.step)
+        program = engine.program
+        header = Recording(
+            backend=self.name,
+            dt=program.dt,
+            n_steps=n_steps,
+            spikes={},
+            not_probed=not_probed(program, probes),
             provenance={
-                "engine": f"{type(self.engine).__name__.lower()} {__version__}",
-                "semantics": self.backend.semantics,
-                "program": self.program.digest(),
-                **({"partial": True} if partial else {}),
+                "engine": f"{type(engine).__name__.lower()} {__version__}",
+                "semantics": self.semantics,
+                "program": program.digest(),
             },
         )
+        snapshots = sorted(set(probes.weight_steps))
+        most = FEWEST_STEPS
+        while engine.step < n_steps:
+            start = engine.step
+            stop = min(next((s for s in snapshots if s > start), n_steps), start + most, n_steps)
+            began = time.monotonic()
+            yield _stretch(header, engine, inputs, stop, probes, snapshots)
+            speed = (stop - start) / max(time.monotonic() - began, 1e-6)
+            most = max(FEWEST_STEPS, min(2 * most, int(speed * SECONDS_AT_ONCE), MOST_STEPS))
 
 
-def _spikes(parts: list[tuple[Array, Array]], size: int) -> Spikes:
-    steps = [step for step, _ in parts] or [np.zeros(0, np.int64)]
-    neurons = [neuron for _, neuron in parts] or [np.zeros(0, np.int32)]
-    return Spikes(step=np.concatenate(steps), neuron=np.concatenate(neurons), size=size)
+def _stretch(
+    header: Recording,
+    engine: Engine,
+    inputs: Mapping[str, SpikeStream],
+    stop: int,
+    probes: Probes,
+    snapshots: list[int],
+) -> Recording:
+    """Run up to step ``stop`` and record."""
+    start, program = engine.step, engine.program
+    groups = recorded_groups(program, probes)
+    sizes = {group.name: group.size for group in program.neurons}
+    weights: dict[str, list[Series]] = {}
+    if start == 0 and 0 in snapshots:
+        _snapshot(engine, weights)
+    given = {name: stream.until(stop) for name, stream in inputs.items()}
+    chunk = engine.run(stop - start, given, groups, tuple(probes.states))
+    if stop in snapshots:
+        _snapshot(engine, weights)
+    return replace(
+        header,
+        n_steps=stop,
+        spikes={
+            name: Spikes(step=step, neuron=neuron, size=sizes[name])
+            for name, (step, neuron) in chunk.spikes.items()
+        },
+        weights={name: Series.joined(series) for name, series in weights.items()},
+        states={
+            name: Series(step=np.arange(start, stop), values=values)
+            for name, values in chunk.states.items()
+        },
+        stimuli=given,
+    )
+
+
+def _snapshot(engine: Engine, weights: dict[str, list[Series]]) -> None:
+    for synapses in engine.program.plastic():
+        values = engine.read(f"{synapses.name}.weights")[None]
+        found = Series(step=np.array([engine.step]), values=values)
+        weights.setdefault(synapses.name, []).append(found)
+
+
+def partial(recording: Recording) -> Recording:
+    """Mark a recording as that of a run which did not come to its end."""
+    return replace(recording, provenance={**recording.provenance, "partial": True})
+
+
+def run_bytes(program: Program, probes: Probes, n_steps: int) -> int:
+    """Memory that a run of ``n_steps`` needs at least: synapses, snapshots and states.
+
+    Spikes are left out: how many there will be nobody knows.
+    """
+    sizes = {group.name: group.size for group in program.neurons}
+    engine = sum(3 * synapses.weights.size for synapses in program.synapses)
+    snapshots = len(set(probes.weight_steps)) * sum(s.weights.size for s in program.plastic())
+    states: int = n_steps * sum(sizes[name.rpartition(".")[0]] for name in probes.states)
+    # Both are joined from their parts, which exist once more meanwhile; int32.
+    return engine + 2 * 4 * (snapshots + states)

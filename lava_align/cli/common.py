@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,52 @@ def experiment_options(command: F) -> F:
     return command
 
 
+def native_options(command: F) -> F:
+    """Add the options of the native engine."""
+    for option in (
+        click.option(
+            "--threads", type=click.IntRange(min=1),
+            help="Of the native engine; the integers do not depend on it.",
+        ),
+        click.option(
+            "--semantics", type=click.Choice(["lava-0.10.0", "independent-rounding"]),
+            help="Of the native engine: Lava's one random number a step, or one per synapse.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def require_native(backend: str, options: dict[str, Any]) -> None:
+    """Refuse options of the native engine beside another backend.
+
+    Raises
+    ------
+    click.UsageError
+        Naming those that were given.
+    """
+    given = [name for name, value in options.items() if value]
+    if given and backend != "native":
+        raise click.UsageError(f"{', '.join(given)}: with --backend native only")
+
+
+def duration_of(option: str, text: str) -> float:
+    """Read a time, in seconds.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not one.
+    """
+    from lava_align.errors import InvalidInputError, Problem
+    from lava_align.model.units import parse_quantity
+
+    try:
+        return parse_quantity(text, "time")
+    except ValueError as error:
+        raise InvalidInputError(Problem(option, repr(text), str(error))) from None
+
+
 def read_experiment(
     path: Path, seed: int | None, duration: str | None, *, comparable: bool = True
 ) -> Experiment:
@@ -43,16 +90,9 @@ def read_experiment(
 
     ``comparable`` is False for commands that do not compare, which need no warm-up.
     """
-    from lava_align.errors import InvalidInputError, Problem
     from lava_align.model.experiment import load_experiment
-    from lava_align.model.units import parse_quantity
 
-    seconds = None
-    if duration is not None:
-        try:
-            seconds = parse_quantity(duration, "time")
-        except ValueError as error:
-            raise InvalidInputError(Problem("--duration", repr(duration), str(error))) from None
+    seconds = None if duration is None else duration_of("--duration", duration)
     return load_experiment(path, seed=seed, duration=seconds, comparable=comparable)
 
 
@@ -100,12 +140,17 @@ def _bars() -> Iterator[StageCallback]:
 
 def _plain_lines() -> StageCallback:
     shown: dict[str, int] = {}
+    began: dict[str, tuple[float, int]] = {}
 
     def callback(stage: str, done: int, total: int) -> None:
         quarter = 4 * done // total if total else 4
+        start, before = began.setdefault(stage, (time.monotonic(), done))
         if shown.get(stage, -1) < quarter:
             shown[stage] = quarter
-            click.echo(f"{stage}: {25 * quarter} %", err=True)
+            elapsed = time.monotonic() - start
+            left = elapsed * (total - done) / (done - before) if done > before else 0.0
+            words = f", about {left:.0f} s left" if left >= 1.0 else ""
+            click.echo(f"{stage}: {25 * quarter} %{words}", err=True)
 
     return callback
 

@@ -11,16 +11,20 @@ from lava_align.cli.common import (
     emit_json,
     experiment_options,
     json_option,
+    native_options,
     number,
     progress,
     quiet_option,
     read_experiment,
+    require_native,
     table,
     target_option,
 )
 
 if TYPE_CHECKING:
+    from lava_align.backends.base import Backend
     from lava_align.deployment import Deployment
+    from lava_align.engine.base import Semantics
 
 
 @click.command("deploy")
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     "--force", is_flag=True,
     help="Write the bundle even if the verdict is not EQUIVALENT; it will say so.",
 )  # fmt: skip
+@native_options
 @quiet_option
 @json_option
 @click.pass_context
@@ -51,6 +56,8 @@ def command(
     backend: str,
     out: Path,
     force: bool,
+    threads: int | None,
+    semantics: Semantics | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -59,19 +66,26 @@ def command(
     The bundle is written only if the chip form is EQUIVALENT to the reference.
     """
     from lava_align.backends import get_backend
+    from lava_align.backends.native import NativeBackend
     from lava_align.deployment import deploy
     from lava_align.files import require_place
     from lava_align.targets import load_target
 
+    require_native(backend, {"--threads": threads, "--semantics": semantics})
     require_place(out / "report.html")
     experiment = read_experiment(experiment_path, seed, duration)
     target = load_target(target_name)
+    chosen: Backend = get_backend(backend)
+    if backend == "native":
+        chosen = NativeBackend(
+            semantics=semantics or "lava-0.10.0", seed=experiment.seed, threads=threads or 1
+        )
     with progress(quiet or as_json) as report:
         done = deploy(
             experiment,
             target,
             out,
-            backend=get_backend(backend),
+            backend=chosen,
             force=force,
             progress=report,
         )

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from lava_align.compiler.program import Program
 from lava_align.recording import Spikes
 
 Array = np.ndarray[Any, Any]
@@ -47,6 +48,11 @@ class Chunk:
 
 class Engine(Protocol):
     """A running program."""
+
+    @property
+    def program(self) -> Program:
+        """What it runs."""
+        ...
 
     @property
     def step(self) -> int:

@@ -30,6 +30,7 @@ from lava_align.errors import InvalidInputError, Problem
 from lava_align.model.stimuli import Drive
 from lava_align.model.units import format_time
 from lava_align.recording import Spikes
+from lava_align.spike_stream import SpikeStream
 from lava_align.values import ArrayValue, frozen_array
 
 # Neurons are counted in int32, and so are steps in Lava.
@@ -330,8 +331,8 @@ def _stimulus_problems(
         yield from stimulus.drive.problems(f"{where}.drive", sizes[stimulus.population], dt)
 
 
-def draw_stimuli(network: Network, seed: int) -> dict[str, Spikes]:
-    """Draw the spikes of every stimulus.
+def open_stimuli(network: Network, seed: int) -> dict[str, SpikeStream]:
+    """Spikes of every stimulus, drawn as they are asked for.
 
     Each stimulus has its own random stream, derived from ``seed`` and its place in the network,
     so adding one at the end leaves the others as they were.
@@ -343,7 +344,7 @@ def draw_stimuli(network: Network, seed: int) -> dict[str, Spikes]:
     """
     streams = np.random.SeedSequence(seed).spawn(len(network.stimuli))
     return {
-        stimulus.name: stimulus.drive.draw(
+        stimulus.name: stimulus.drive.stream(
             network.population(stimulus.population).size,
             network.n_steps,
             network.dt,
@@ -351,3 +352,9 @@ def draw_stimuli(network: Network, seed: int) -> dict[str, Spikes]:
         )
         for stimulus, stream in zip(network.stimuli, streams, strict=True)
     }
+
+
+def draw_stimuli(network: Network, seed: int) -> dict[str, Spikes]:
+    """Draw all spikes of every stimulus: what :func:`open_stimuli` gives to the end of the run."""
+    opened = open_stimuli(network, seed)
+    return {name: stream.until(network.n_steps) for name, stream in opened.items()}

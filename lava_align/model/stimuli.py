@@ -19,9 +19,14 @@ import numpy as np
 from lava_align.errors import Problem
 from lava_align.model.units import format_time
 from lava_align.recording import Spikes
+from lava_align.spike_stream import SpikeStream
 from lava_align.values import ArrayValue, frozen_array
 
 Array = np.ndarray[Any, Any]
+
+
+Piece = tuple[int, Array, Array]
+"""Spikes (step, neuron) of a stretch of time, and the step at which it ends."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,18 @@ class Drive(ABC):
         """Yield what is wrong with this drive for ``size`` neurons at step ``dt``."""
 
     @abstractmethod
+    def pieces(
+        self, size: int, n_steps: int, dt: float, rng: np.random.Generator
+    ) -> Iterator[Piece]:
+        """Draw the spikes of ``n_steps`` steps, piece by piece in the order of time."""
+
+    def stream(self, size: int, n_steps: int, dt: float, rng: np.random.Generator) -> SpikeStream:
+        """Spikes of ``n_steps`` steps, drawn as they are asked for."""
+        return SpikeStream(self.pieces(size, n_steps, dt, rng), size)
+
     def draw(self, size: int, n_steps: int, dt: float, rng: np.random.Generator) -> Spikes:
-        """Draw the spikes of ``n_steps`` steps."""
+        """Draw the spikes of ``n_steps`` steps at once."""
+        return self.stream(size, n_steps, dt, rng).until(n_steps)
 
 
 class SegmentedDrive(Drive):
@@ -53,17 +68,16 @@ class SegmentedDrive(Drive):
     def segment(self, size: int, rng: np.random.Generator) -> Segment:
         """Draw the next segment."""
 
-    def draw(self, size: int, n_steps: int, dt: float, rng: np.random.Generator) -> Spikes:
-        """Draw the spikes of ``n_steps`` steps, segment by segment."""
+    def pieces(
+        self, size: int, n_steps: int, dt: float, rng: np.random.Generator
+    ) -> Iterator[Piece]:
+        """Draw the spikes segment by segment."""
         per_segment = max(1, round(self.period / dt))
-        steps, neurons = [], []
         for start in range(0, n_steps, per_segment):
             length = min(per_segment, n_steps - start)
             raster = _bernoulli(self.segment(size, rng), length, dt, rng)
             step, neuron = np.nonzero(raster)
-            steps.append(step + start)
-            neurons.append(neuron)
-        return Spikes(step=np.concatenate(steps), neuron=np.concatenate(neurons), size=size)
+            yield start + length, step + start, neuron
 
 
 def _bernoulli(segment: Segment, length: int, dt: float, rng: np.random.Generator) -> Array:
@@ -239,11 +253,13 @@ class RecordedDrive(Drive, ArrayValue):
                 f"at most one per step of {format_time(dt)}",
             )
 
-    def draw(self, size: int, n_steps: int, dt: float, rng: np.random.Generator) -> Spikes:
+    def pieces(
+        self, size: int, n_steps: int, dt: float, rng: np.random.Generator
+    ) -> Iterator[Piece]:
         """Return the given spikes on the grid."""
         step = np.round(self.times / dt)
         inside = step < n_steps
-        return Spikes(step=step[inside].astype(np.int64), neuron=self.neurons[inside], size=size)
+        yield n_steps, step[inside].astype(np.int64), self.neurons[inside]
 
 
 def _rate_problems(where: str, rate: float, dt: float) -> Iterator[Problem]:
