@@ -19,6 +19,7 @@ COMMANDS = {
     "compile": "Compile an experiment for a target; show what was rounded and what fits.",
     "run": "Simulate an experiment on one backend and keep the recording.",
     "validate": "Compare a recording with the Brian2 reference.",
+    "replay": "Learn feedback weights from recorded spikes (NWB, Neo, npz, a recording).",
     "report": "Write the HTML report of a deployment folder again.",
     "verify": "Check a bundle: hashes, limits, golden run. Trusts nothing in it.",
     "rules": "List the alignment rules, what they need and where they fit.",
