@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -220,10 +218,11 @@ def summary(
 ) -> dict[str, Any]:
     """JSON-plain account of a replay; figures that do not exist are null."""
     from lava_align.compiler.checks import overall
+    from lava_align.report.content import plain
 
     scale = done.on_chip.weight_scale
     rule = done.on_chip.synapses.learning
-    return {
+    content = {
         "recording": None if out is None else str(out),
         "dt": spikes.dt,
         "n_steps": spikes.n_steps,
@@ -235,18 +234,13 @@ def summary(
         "rule": None if rule is None else rule.to_dict(),
         "weight_scale": scale,
         "limits": overall(done.on_chip.checks) if done.on_chip.checks else None,
-        "quantities": [asdict(q) for q in done.on_chip.quantities],
+        "quantities": done.on_chip.quantities,
         "steps": done.recording.weights["chip"].step.tolist(),
-        "alignment": None
-        if aligned is None
-        else {form: [_plain(found) for found in series] for form, series in aligned.items()},
-        "agreement": _plain(done.agreement(), norm_ratio=scale is not None),
+        "alignment": aligned,
+        "agreement": done.agreement(),
     }
-
-
-def _plain(found: Alignment, *, norm_ratio: bool = True) -> dict[str, float | None]:
-    figures = {key: None if math.isnan(value) else value for key, value in asdict(found).items()}
-    return figures if norm_ratio else {**figures, "norm_ratio": None}
+    described: dict[str, Any] = plain(content)
+    return described
 
 
 def show(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -78,12 +78,13 @@ class Replay(ArrayValue):
         }
 
     def agreement(self) -> Alignment:
-        """How well both forms agree at the end; the norm ratio is float over chip.
+        """How well both forms agree at the end.
 
-        The chip's weights are taken in the rule's units where their scale is known.
+        The norm ratio is float over chip in the rule's units, ``nan`` where their scale is unknown.
         """
-        scale = self.on_chip.weight_scale or 1.0
-        return alignment(self.learned("chip").T / scale, self.learned("float"))
+        scale = self.on_chip.weight_scale
+        found = alignment(self.learned("chip").T / (scale or 1.0), self.learned("float"))
+        return found if scale else replace(found, norm_ratio=math.nan)
 
 
 def replay(
