@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -192,7 +192,21 @@ def replay(
             "merged_spikes": dict(spikes.shared),
         },
     )
-    return Replay(recording=recording, on_chip=on_chip, notes=(*spikes.notes, *on_chip.notes))
+    notes = (*spikes.notes, *on_chip.notes, *_unfinished(on_chip, spikes.n_steps))
+    return Replay(recording=recording, on_chip=on_chip, notes=notes)
+
+
+def _unfinished(on_chip: OnChip, n_steps: int) -> Iterator[str]:
+    """Say what a clocked rule has not yet moved from its tags to its weights."""
+    rule = on_chip.synapses.learning
+    if rule is None or rule.dt is None or rule.decimation is None:
+        return
+    period = rule.t_epoch * 2**rule.decimation
+    if left := n_steps % period:
+        yield (
+            f"the last {left} of {n_steps} steps are not in the chip's weights yet: "
+            f"tags move to them every {period} steps"
+        )
 
 
 def _require_fit(
