@@ -101,19 +101,34 @@ class WeightError:
     correlation: float
     correlation_same_post: float
 
-    @classmethod
-    def of(cls, errors: Array) -> WeightError:
-        """Sum up errors of shape (n_seeds, n_post, n_pre)."""
-        square = float(np.mean(errors**2))
-        common = float(np.mean(errors.mean(axis=(1, 2)) ** 2))
-        of_neuron = float(np.mean(errors.mean(axis=2) ** 2))
-        n_post, n_pre = errors.shape[1:]
-        return cls(
-            typical=math.sqrt(square),
-            common=math.sqrt(common),
-            correlation=_correlation(common, square, n_post * n_pre),
-            correlation_same_post=_correlation(of_neuron, square, n_pre),
-        )
+
+def weight_errors(shared: Array, independent: Array) -> tuple[WeightError, WeightError]:
+    """Sum up errors of both roundings, each of shape (n_seeds, n_post, n_pre).
+
+    They are measured from a mean of :data:`REPEATS` independent runs. What that adds to their
+    squares follows from the independent ones, and is taken away.
+    """
+    shape = shared.shape[1:]
+    own = _mean_squares(independent) * REPEATS / (REPEATS + 1)
+    without = np.maximum(_mean_squares(shared) - own / REPEATS, 0.0)
+    return _weight_error(without, shape), _weight_error(own, shape)
+
+
+def _mean_squares(errors: Array) -> Array:
+    """Mean squares of one error, of the mean of all, and of the means of postsynaptic neurons."""
+    parts = (errors, errors.mean(axis=(1, 2)), errors.mean(axis=2))
+    return np.array([np.mean(part**2) for part in parts])
+
+
+def _weight_error(squares: Array, shape: tuple[int, ...]) -> WeightError:
+    square, common, of_neuron = (float(value) for value in squares)
+    n_post, n_pre = shape
+    return WeightError(
+        typical=math.sqrt(square),
+        common=math.sqrt(common),
+        correlation=_correlation(common, square, n_post * n_pre),
+        correlation_same_post=_correlation(of_neuron, square, n_pre),
+    )
 
 
 def _correlation(of_mean: float, square: float, n: int) -> float:
@@ -271,14 +286,15 @@ def _final_weights(
 
 def _effect(name: str, outcomes: Sequence[_Outcome]) -> ProjectionEffect:
     per_seed = {m: tuple(o.measures[m] for o in outcomes) for m in MEASURES}
-    shared, independent = (np.array([o.errors[side] for o in outcomes]) for side in (0, 1))
+    sides = [np.array([o.errors[side] for o in outcomes]) for side in (0, 1)]
+    shared, independent = weight_errors(*sides)
     return ProjectionEffect(
         projection=name,
-        n_synapses=shared[0].size,
+        n_synapses=sides[0][0].size,
         acts=outcomes[0].acts,
         measures={m: compare_pairs(np.array(pairs)) for m, pairs in per_seed.items()},
-        shared=WeightError.of(shared),
-        independent=WeightError.of(independent),
+        shared=shared,
+        independent=independent,
         per_seed=per_seed,
     )
 
@@ -306,7 +322,7 @@ def in_words(effect: ProjectionEffect) -> tuple[str, ...]:
 
 
 def _errors_in_words(shared: WeightError, independent: WeightError) -> str:
-    if not (shared.typical and independent.typical):
+    if not (shared.typical and independent.common):
         return "One of the roundings leaves no error, so that there is nothing to compare."
     word = "more" if shared.typical > independent.typical else "less"
     change = abs(shared.typical / independent.typical - 1)

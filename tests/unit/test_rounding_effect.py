@@ -9,11 +9,12 @@ from scipy import stats
 
 from lava_align.errors import InvalidInputError
 from lava_align.rounding_effect import (
+    REPEATS,
     Comparison,
-    WeightError,
     compare_pairs,
     in_words,
     measure_rounding,
+    weight_errors,
 )
 from lava_align.targets import load_target
 
@@ -31,24 +32,32 @@ def test_the_interval_is_that_of_a_paired_t_test() -> None:
 
 
 def test_independent_and_common_errors_are_told_apart() -> None:
+    """Errors of known size and likeness, measured from a mean that is in error itself."""
     rng = np.random.default_rng(1)
-    own = rng.normal(0, 2.0, (300, 10, 20))
-    independent = WeightError.of(own)
-    assert independent.typical == pytest.approx(2.0, rel=0.02)
+    shape = (400, 10, 20)
+    reference = rng.normal(0, 2.0, (REPEATS, *shape)).mean(axis=0)
+    own, other = (rng.normal(0, 2.0, shape) for _ in range(2))
+    shared, independent = weight_errors(
+        other + rng.normal(0, 1.0, (400, 1, 1)) - reference, own - reference
+    )
+    assert independent.typical == pytest.approx(2.0, rel=0.01)
     assert independent.common == pytest.approx(2.0 / math.sqrt(200), rel=0.15)
     assert abs(independent.correlation) < 0.002
-    common = WeightError.of(own + rng.normal(0, 1.0, (300, 1, 1)))
-    assert common.correlation == pytest.approx(1 / 5, abs=0.04)
-    by_neuron = WeightError.of(own + rng.normal(0, 1.0, (300, 10, 1)))
+    assert shared.typical == pytest.approx(math.sqrt(5.0), rel=0.02)
+    assert shared.correlation == pytest.approx(1 / 5, abs=0.03)
+    by_neuron, _ = weight_errors(
+        other + rng.normal(0, 1.0, (400, 10, 1)) - reference, own - reference
+    )
     assert by_neuron.correlation_same_post == pytest.approx(1 / 5, abs=0.02)
     assert by_neuron.correlation == pytest.approx(1 / 5 * 19 / 199, abs=0.01)
 
 
 def test_errors_that_do_not_exist_have_no_correlation() -> None:
-    none = WeightError.of(np.zeros((3, 2, 2)))
+    none, _ = weight_errors(np.zeros((3, 2, 2)), np.zeros((3, 2, 2)))
     assert (none.typical, none.common) == (0.0, 0.0)
     assert math.isnan(none.correlation)
-    assert math.isnan(WeightError.of(np.ones((3, 1, 1))).correlation)
+    single, _ = weight_errors(np.ones((3, 1, 1)), np.zeros((3, 1, 1)))
+    assert math.isnan(single.correlation)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +74,8 @@ def test_a_run_compares_both_roundings_of_the_same_program(effect) -> None:
     assert (shared != independent).all()
     # Weights and input are the same; rounding decides little.
     assert np.abs(shared - independent).max() < 0.05
-    assert 0 < found.shared.common < found.shared.typical
+    assert 0 <= found.shared.common < found.shared.typical
+    assert 0 < found.independent.common < found.independent.typical
 
 
 def test_figures_do_not_depend_on_the_number_of_processes(effect) -> None:
