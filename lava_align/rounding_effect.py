@@ -4,6 +4,11 @@ Lava rounds all synapses of a projection with one random number per step (see
 ``docs/engine_semantics.md``); a chip rounds each by itself. Here every seed runs the same program
 with the same input spikes under both, and the alignment reached is compared pair by pair.
 
+A compiled program rounds its traces with the same numbers in every run. Were they left so, seeds
+would differ in weights and input alone, and one lucky or unlucky sequence would pass for an effect.
+So each seed gets numbers of its own for the traces. Those for the weights are fixed in Lava
+(``fixed-synapse-seed``), and stay.
+
 An error of a weight is its distance from the mean of :data:`REPEATS` further runs, which round
 independently with other random numbers. Averaged over N synapses, errors :math:`e` of equal size
 and mean correlation :math:`\rho` have :math:`E[\bar e^2] = E[e^2]\,(1 + (N-1)\rho)/N`. So
@@ -14,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -207,7 +212,7 @@ def measure_rounding(
         Experiment file.
     seeds : sequence of int
         At least two different ones, >= 0. A seed decides weights and input spikes, the same for
-        both roundings.
+        both roundings, and the numbers with which traces are rounded.
     duration : float, optional
         Overrides the file's, seconds.
     jobs : int
@@ -255,9 +260,10 @@ def _one_seed(
 ) -> dict[str, _Outcome]:
     """Run one seed under both roundings and ``REPEATS`` times more."""
     loaded = load_experiment(experiment, seed=seed, duration=duration, comparable=False)
-    program = compile_experiment(loaded, target).program
+    sequence = np.random.SeedSequence(seed, spawn_key=(3,))
+    program = _with_numbers(compile_experiment(loaded, target).program, sequence)
     stimuli = draw_stimuli(loaded.network, seed)
-    numbers = np.random.SeedSequence(seed, spawn_key=(3,)).generate_state(1 + REPEATS, np.uint64)
+    numbers = sequence.generate_state(1 + REPEATS, np.uint64)
     shared = _final_weights(program, stimuli, SHARED, 0)
     independent, *others = (
         _final_weights(program, stimuli, INDEPENDENT, int(number)) for number in numbers
@@ -273,6 +279,16 @@ def _one_seed(
             errors=(pair[0] - expected, pair[1] - expected),
         )
     return outcomes
+
+
+def _with_numbers(program: Program, sequence: np.random.SeedSequence) -> Program:
+    """Give the traces of every plastic projection random numbers of their own."""
+    seeds = sequence.spawn(len(program.synapses))
+    synapses = [
+        replace(s, rng_seed=int(own.generate_state(1)[0]))
+        for s, own in zip(program.synapses, seeds, strict=True)
+    ]
+    return replace(program, synapses=tuple(synapses))
 
 
 def _final_weights(

@@ -75,12 +75,12 @@ matrix_type = click.Path(path_type=Path, dir_okay=False)
 )  # fmt: skip
 @click.option(
     "--snapshots", type=click.IntRange(min=1), default=20, show_default=True,
-    help="Weight snapshots beside the first.",
+    help="At most so many weight snapshots.",
 )  # fmt: skip
 @click.option(
     "--codegen", default="numpy", show_default=True,
     type=click.Choice(["numpy", "cython", "cpp_standalone"]),
-    help="How Brian2 runs the float form; cpp_standalone pays off from about 10^5 steps.",
+    help="How Brian2 runs the float form; cpp_standalone, for long recordings, compiles first.",
 )  # fmt: skip
 @click.option("--out", type=matrix_type, help="Recording of both forms' weights, *.rec.h5.")
 @quiet_option

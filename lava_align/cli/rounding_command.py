@@ -56,7 +56,8 @@ def command(
 
     Lava rounds all synapses of a projection with one random number per step; a chip rounds each by
     itself. Every seed runs on the native engine with Lava's rounding and with independent rounding,
-    with the same weights and input spikes.
+    with the same weights and input spikes. Lava's numbers for the traces differ from seed to seed;
+    those for the weights are the same in every run of Lava.
     """
     from lava_align.compiler.folder import canonical_json
     from lava_align.files import atomic_path, require_place

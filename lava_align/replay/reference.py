@@ -3,11 +3,16 @@
 The reference learns between populations of neurons. Here each is a relay that turns every spike
 it is given into one of its own in the next step. Both ends are late by the same step, and nothing
 else happens in a step, so the weights are those of the given spikes.
+
+A standalone program keeps weights at the multiples of one interval only. There both ends are late
+by that interval, so that what is wanted falls on its multiples.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,7 +43,7 @@ def relay_network(
 ) -> Network:
     """Network of the populations ``pre`` and ``post``, which the rule's ``feedback`` connects.
 
-    One step longer than what is replayed. Stimuli are called ``to_pre`` and ``to_post``.
+    Stimuli are called ``to_pre`` and ``to_post``.
 
     Parameters
     ----------
@@ -51,7 +56,7 @@ def relay_network(
     weight = 2.0 * neuron.threshold / Step.of(neuron, dt).gain
     return Network(
         dt=dt,
-        duration=(n_steps + 1) * dt,
+        duration=n_steps * dt,
         populations=(
             Population(name="pre", size=n_pre, neuron=neuron),
             Population(name="post", size=n_post, neuron=neuron),
@@ -112,14 +117,19 @@ def replay_reference(
     InvalidInputError, BackendError
         See :func:`lava_align.backends.brian2.run_reference`.
     """
-    network = relay_network(rule, parameters, weights, dt, n_steps)
+    inner = [step for step in weight_steps if 0 < step < n_steps]
+    lag = math.gcd(*inner) if inner and codegen == "cpp_standalone" else 1
     (recording,) = run_reference(
-        network,
+        relay_network(rule, parameters, weights, dt, n_steps + lag),
         [0],
-        inputs=[{"to_pre": pre, "to_post": post}],
-        weight_steps=[step + 1 for step in weight_steps],
+        inputs=[{"to_pre": _later(pre, lag - 1), "to_post": _later(post, lag - 1)}],
+        weight_steps=[step + lag for step in weight_steps],
         codegen=codegen,
         progress=progress,
     )
     learned = recording.weights["feedback"]
-    return Series(step=learned.step - 1, values=learned.values)
+    return Series(step=learned.step - lag, values=learned.values)
+
+
+def _later(spikes: Spikes, n_steps: int) -> Spikes:
+    return replace(spikes, step=spikes.step + n_steps)

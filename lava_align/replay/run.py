@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -130,7 +130,8 @@ def replay(
     semantics, seed
         Rounding of the chip form (see :class:`~lava_align.backends.native.NativeBackend`).
     snapshots : int
-        Weight snapshots beside the initial one, evenly spaced; the last is the end.
+        At most so many weight snapshots beside the initial one, evenly spaced; the last is the
+        end.
     codegen : {"numpy", "cython", "cpp_standalone"}
         How Brian2 runs the float form; the last pays off for recordings of many steps.
     progress : callable, optional
@@ -158,7 +159,8 @@ def replay(
             known, complete, spikes, pre=pre, post=post, weights=weights, target=target,
             variant=variant,
         )  # fmt: skip
-    steps = np.unique(np.linspace(0, spikes.n_steps, snapshots + 1).round().astype(int))
+    interval = math.ceil(spikes.n_steps / snapshots)
+    steps = [*range(0, spikes.n_steps, interval), spikes.n_steps]
     learned = {
         "chip": _on_chip(on_chip, spikes, pre, post, steps, semantics, seed, progress),
         "float": replay_reference(
@@ -169,7 +171,7 @@ def replay(
             weights,
             dt=spikes.dt,
             n_steps=spikes.n_steps,
-            weight_steps=[int(step) for step in steps],
+            weight_steps=steps,
             codegen=codegen,
             progress=progress and (lambda done, n: progress("float (Brian2)", done, n)),
         ),
@@ -260,7 +262,7 @@ def _on_chip(
     spikes: BinnedSpikes,
     pre: str,
     post: str,
-    steps: Array,
+    steps: Sequence[int],
     semantics: Semantics,
     seed: int,
     progress: StageCallback | None,
@@ -275,7 +277,7 @@ def _on_chip(
         on_chip.program,
         inputs,
         spikes.n_steps,
-        Probes(weight_steps=tuple(int(step) for step in steps)),
+        Probes(weight_steps=tuple(steps)),
         progress and (lambda done, n: progress("on chip (native)", done, n)),
     )
     return recording.weights[on_chip.projection]

@@ -192,6 +192,20 @@ def test_the_float_form_equals_a_run_of_the_reference_on_its_own_spikes() -> Non
     assert np.abs(found.values[-1] - weights).max() > 1e-3
 
 
+def test_a_standalone_program_gives_the_same_weights_at_the_same_steps() -> None:
+    spikes = random_spikes(n_steps=230)
+    plain, compiled = (
+        replay(
+            spikes, "upper", "lower", target=LOIHI2, snapshots=6, codegen=codegen
+        ).recording.weights["float"]
+        for codegen in ("numpy", "cpp_standalone")
+    )
+    np.testing.assert_array_equal(plain.step, [0, 39, 78, 117, 156, 195, 230])
+    np.testing.assert_array_equal(compiled.step, plain.step)
+    np.testing.assert_allclose(compiled.values, plain.values, rtol=1e-12, atol=1e-15)
+    assert (np.ptp(plain.values, axis=0) > 0).all()
+
+
 @pytest.mark.parametrize("dt", [1e-4, 1e-3, 5e-3])
 def test_the_float_form_is_the_papers_equation_in_plain_numpy(dt: float) -> None:
     spikes = replace(random_spikes(), dt=dt)
