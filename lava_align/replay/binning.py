@@ -56,7 +56,9 @@ class BinnedSpikes(ArrayValue):
 
 def grid_steps(times: Array, origin: float, dt: float) -> Array:
     """Step of each time; int64, negative before the origin (seconds)."""
-    return np.floor((np.asarray(times, np.float64) - origin) / dt + EDGE).astype(np.int64)
+    steps = np.floor((np.asarray(times, np.float64) - origin) / dt + EDGE)
+    # Far beyond any run, and still an int64.
+    return np.clip(steps, -(2.0**62), 2.0**62).astype(np.int64)
 
 
 def bin_spikes(

@@ -24,8 +24,8 @@ from lava_align.targets import HardwareTarget
 LEARNED = "feedback"
 """Name of the projection in a program made for a replay."""
 
-SAMPLE_CELLS = 2**24
-"""Neurons times steps that the calibration looks at, so that it fits a small machine."""
+SAMPLE_CELLS = 2**22
+"""Neurons times steps that the calibration looks at; it holds some six floats for each."""
 
 SILENT = "nothing"
 """Input group without spikes, at both ends of what a replay leaves out."""
