@@ -143,12 +143,12 @@ _Plan = tuple[Clock, Traces, Spread, tuple[int, int]]
 def _best_plan(parameters: Mapping[str, float], sample: Sample, rate: float, where: str) -> _Plan:
     # The decay matters if the run is longer than its time constant; then a clock slow enough to
     # express it is worth some noise. Decaying weights also leave room for a larger exponent.
-    clocks = clocks_for(rate, sample.n_steps, held=True) if rate * sample.n_steps >= 1.0 else []
+    clocks = clocks_for(rate, held=True) if rate * sample.n_steps >= 1.0 else []
     if clocks:
         plan = _plan(parameters, sample, clocks, rate, where)
         if plan[0].noise <= NOISE_WORTH_A_DECAY:
             return plan
-    return _plan(parameters, sample, clocks_for(rate, sample.n_steps, held=False), 0.0, where)
+    return _plan(parameters, sample, clocks_for(rate, held=False), 0.0, where)
 
 
 def _plan(
@@ -165,7 +165,7 @@ def _plan(
 
 def _one_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
     rate = _decay_rate(parameters, sample)
-    decay = decay_at(rate, max(clocks_for(rate, sample.n_steps, held=False)))
+    decay = decay_at(rate, max(clocks_for(rate, held=False)))
     traces, spread, exponent = choose_traces(parameters, sample, decay.per_step, where)
     exponent = max(exponent, SMALLEST_EXPONENT)
     factor = _coefficient(exponent)

@@ -389,14 +389,11 @@ def decay_at(rate: float, clock: int) -> Decay:
     return Decay(clock=clock, asked=asked, mantissa=mantissa, exponent=exponent)
 
 
-def clocks_for(rate: float, n_steps: int, *, held: bool) -> list[int]:
-    """Clocks at which the leak is a small step and, if ``held``, one the chip can take.
-
-    In a run of ``n_steps`` they tick at least once; what is in a tag before would never arrive.
-    """
+def clocks_for(rate: float, *, held: bool) -> list[int]:
+    """Clocks at which the leak is a small step and, if ``held``, one the chip can take."""
     small = [
         clock
-        for clock in range(min(LARGEST_CLOCK, n_steps.bit_length() - 1) + 1)
+        for clock in range(LARGEST_CLOCK + 1)
         if -math.expm1(-rate * 2**clock) <= LARGEST_LEAK or not clock
     ]
     return [clock for clock in small if not held or decay_at(rate, clock).mantissa]

@@ -154,13 +154,19 @@ def test_a_long_recording_is_calibrated_on_its_beginning(monkeypatch) -> None:
     assert "calibrated on the first 100 of 400 steps" in found.notes
 
 
-@pytest.mark.parametrize("n_steps", [1, 5, 100, 511])
-def test_a_short_recording_gets_a_clock_that_ticks_in_it(n_steps: int) -> None:
-    found = replay(random_spikes(n_steps=n_steps), "upper", "lower", target=LOIHI2)
-    period = 2**found.on_chip.synapses.learning.decimation
-    assert period <= n_steps
-    told = [note for note in found.notes if "not in the chip's weights yet" in note]
-    assert len(told) == (n_steps % period > 0)
+def test_what_is_left_in_the_tags_at_the_end_is_told() -> None:
+    rule = LearningRule(
+        dt=Expression.parse("x0*y1 - u4*t"), dw=Expression.parse("2^-2*u4*t"), y1=Trace(10, 10)
+    )
+    synapses = Synapses(
+        name="B", pre="upper", post="lower", weights=np.zeros((6, 4)), learning=rule, acts=False
+    )
+    program = relayed(synapses, "test", 1e-3, 400)
+    for n_steps, left in ((400, 0), (405, 5)):
+        found = replay(random_spikes(n_steps=n_steps), "upper", "lower", program=program)
+        told = [note for note in found.notes if "not in the chip's weights yet" in note]
+        assert len(told) == (left > 0)
+        assert all(f"the last {left} of {n_steps} steps" in note for note in told)
 
 
 def test_silence_is_replayed_and_leaves_the_weights() -> None:
