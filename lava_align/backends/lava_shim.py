@@ -12,6 +12,7 @@ import dataclasses
 import importlib
 import importlib.metadata
 import importlib.util
+import multiprocessing
 import sys
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ _REQUIRED = (
     "lava.magma.core.process.ports.connection_config",
     "lava.magma.core.process.variable",
 )
+_CHOOSES_START_METHOD = "lava.magma.runtime.message_infrastructure.multiprocessing"
 _LOCK = threading.Lock()
 
 
@@ -58,8 +60,8 @@ def require_lava() -> None:
 def import_lava() -> None:
     """Make ``import lava.proc.dense`` and every other module of lava-nc work.
 
-    Idempotent. On Python 3.10 nothing is replaced; on later versions ``dataclasses`` is again as
-    it was when the call returns. Importing lava-nc sets the start method of
+    Idempotent. What is replaced for the import, ``dataclasses`` among it, is again as it was when
+    the call returns. Importing lava-nc sets the start method of
     :mod:`multiprocessing` to ``fork`` for the whole interpreter
     (``lava/magma/runtime/message_infrastructure/multiprocessing.py``), which is one reason why the
     Lava backend does it in a process of its own.
@@ -74,10 +76,12 @@ def import_lava() -> None:
             return
         require_lava()
         try:
-            for name in _REQUIRED:
-                importlib.import_module(name)
-            with _hashable_encoders():
-                importlib.import_module(_MODULE)
+            with _start_method_may_be_set():
+                for name in _REQUIRED:
+                    importlib.import_module(name)
+                with _hashable_encoders():
+                    importlib.import_module(_MODULE)
+                importlib.import_module(_CHOOSES_START_METHOD)
         except ModuleNotFoundError as error:
             raise MissingDependencyError(
                 f"lava-nc is installed without the library {error.name!r}; {INSTALL_HINT}"
@@ -90,6 +94,22 @@ def _present() -> bool:
         return importlib.util.find_spec("lava.magma") is not None
     except ModuleNotFoundError:
         return False
+
+
+@contextmanager
+def _start_method_may_be_set() -> Iterator[None]:
+    """Let Lava choose the start method that is in use already, as it is once joblib has run."""
+    original = multiprocessing.set_start_method
+
+    def set_start_method(method: str | None, force: bool = False) -> None:
+        if method != multiprocessing.get_start_method(allow_none=True):
+            original(method, force)
+
+    multiprocessing.set_start_method = set_start_method
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method = original
 
 
 @contextmanager

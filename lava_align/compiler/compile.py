@@ -218,7 +218,7 @@ def _plastic_synapses(
     projection: Projection, rule: LoweredRule, post: Quantised, index: int
 ) -> tuple[Synapses, list[Quantity]]:
     """Initial weights in chip units, and the exponent at which they act."""
-    initial = _initial_weights(projection, rule)
+    initial = initial_weights(projection, rule)
     asked, realised = (
         float(np.sqrt(np.mean(np.square(m))))
         for m in (projection.weights, initial / rule.weight_scale)
@@ -258,7 +258,7 @@ def _plastic_synapses(
     return synapses, rows
 
 
-def _initial_weights(projection: Projection, rule: LoweredRule) -> Array:
+def initial_weights(projection: Projection, rule: LoweredRule) -> Array:
     """Initial weights in chip units, on the grid of mixed signs.
 
     Raises

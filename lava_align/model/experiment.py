@@ -267,7 +267,7 @@ def _plasticity(table: RuleTable, where: str, problems: list[Problem]) -> Plasti
     parameters: dict[str, float] = {}
     try:
         rule = get_rule(table.name, f"{where}.name")
-        parameters = _parameters(table, rule, f"{where}.parameters", problems)
+        parameters = rule_parameters(table.parameters, rule, f"{where}.parameters", problems)
         rule.form(table.variant)
     except InvalidInputError as error:
         problems += (
@@ -281,13 +281,23 @@ def _plasticity(table: RuleTable, where: str, problems: list[Problem]) -> Plasti
     )
 
 
-def _parameters(
-    table: RuleTable, rule: AlignmentRule, where: str, problems: list[Problem]
+def rule_parameters(
+    given: Mapping[str, str | float], rule: AlignmentRule, where: str, problems: list[Problem]
 ) -> dict[str, float]:
-    """Parameters in SI units, as far as they could be read."""
+    """Parameters in SI units, as far as they could be read.
+
+    Parameters
+    ----------
+    given : mapping
+        Times and rates as strings with a unit, the others as numbers.
+    where : str
+        Key path that goes before the names in problems.
+    problems : list of Problem
+        Takes what is wrong.
+    """
     dimensions = {parameter.name: parameter.dimension for parameter in rule.parameters}
     values: dict[str, float] = {}
-    for key, value in table.parameters.items():
+    for key, value in given.items():
         dimension = dimensions.get(key)
         try:
             if key not in dimensions:
@@ -313,4 +323,5 @@ __all__ = [
     "ValidationPlan",
     "build_experiment",
     "load_experiment",
+    "rule_parameters",
 ]

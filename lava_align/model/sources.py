@@ -16,7 +16,14 @@ Array = np.ndarray[Any, Any]
 _SHOWN = 10
 
 
-def _load_numpy(path: Path, allowed: str) -> Any:
+def load_numpy(path: Path, allowed: str) -> Any:
+    """Read a ``.npy`` file as an array, an ``.npz`` file as a dict of arrays.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file is missing or damaged; the message ends with ``allowed``.
+    """
     require_file(path, allowed)
     try:
         loaded = np.load(path, allow_pickle=False)
@@ -31,7 +38,14 @@ def _load_numpy(path: Path, allowed: str) -> Any:
         ) from error
 
 
-def _numeric(array: Any, path: Path, allowed: str) -> Array:
+def numeric(array: Any, path: Path, allowed: str) -> Array:
+    """Return ``array``, or refuse what is not an array of real numbers.
+
+    Raises
+    ------
+    InvalidInputError
+        Saying ``allowed``.
+    """
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iufb":
         raise InvalidInputError(Problem(str(path), "not an array of real numbers", allowed))
     return array
@@ -46,7 +60,7 @@ def load_weights(path: Path) -> Array:
         If the file is missing, damaged or not a matrix of finite numbers.
     """
     allowed = "a .npy file with a matrix (n_post, n_pre)"
-    array = _numeric(_load_numpy(path, allowed), path, allowed)
+    array = numeric(load_numpy(path, allowed), path, allowed)
     if array.ndim != 2:
         raise InvalidInputError(Problem(str(path), f"shape {array.shape}", allowed))
     if not np.isfinite(array).all():
@@ -69,13 +83,13 @@ def load_spikes(path: Path) -> tuple[Array, Array]:
     allowed = "a .npz file with arrays 'times' (s) and 'neurons', or a .csv of time,neuron"
     if path.suffix == ".csv":
         return _spikes_from_csv(path, allowed)
-    archive = _load_numpy(path, allowed)
+    archive = load_numpy(path, allowed)
     if not isinstance(archive, dict):
         raise InvalidInputError(Problem(str(path), "a single array", allowed))
     if not {"times", "neurons"} <= set(archive):
         found = ", ".join(sorted(archive)) or "none"
         raise InvalidInputError(Problem(str(path), f"its arrays are: {found}", allowed))
-    times, neurons = (_numeric(archive[name], path, allowed) for name in ("times", "neurons"))
+    times, neurons = (numeric(archive[name], path, allowed) for name in ("times", "neurons"))
     return times.astype(np.float64), _indices(neurons, path)
 
 
@@ -143,7 +157,7 @@ def load_images(dataset: str | None, path: Path | None) -> Array:
         raise InvalidInputError(Problem("images", f"{given} given", "either dataset or path"))
     if path is not None:
         allowed = "a .npy file (n_images, ...) of floats in 0..1 or uint8"
-        array = _numeric(_load_numpy(path, allowed), path, allowed)
+        array = numeric(load_numpy(path, allowed), path, allowed)
         if array.ndim < 2 or not array.size:
             raise InvalidInputError(Problem(str(path), f"shape {array.shape}", allowed))
         images = array.reshape(len(array), -1).astype(np.float64)

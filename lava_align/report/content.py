@@ -102,8 +102,8 @@ def report_content(
         },
         "provenance": provenance,
     }
-    plain: dict[str, Any] = _plain(content)
-    return plain
+    described: dict[str, Any] = plain(content)
+    return described
 
 
 def _system(run: Recording) -> dict[str, Any]:
@@ -199,18 +199,18 @@ def _rates(run: Recording, population: str, warmup: float) -> Array | None:
     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Turn dataclasses, arrays, enums and tuples into what JSON knows; NaN and infinity to None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, Enum):
-        return _plain(value.value)
+        return plain(value.value)
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):

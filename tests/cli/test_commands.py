@@ -1,11 +1,10 @@
 """The command line, in this process: messages, exit codes, JSON, files."""
 
 import json
-import sys
 
 import pytest
 
-from lava_align.cli.main import COMMANDS, cli, main
+from lava_align.cli.main import COMMANDS, cli
 from lava_align.recording import Recording
 
 EXPERIMENT = """
@@ -36,18 +35,9 @@ warm_up = "50 ms"
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run the command line in an empty folder; give exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
+def run(call, tmp_path):
+    """Run the command line in a folder with an experiment."""
     (tmp_path / "e.toml").write_text(EXPERIMENT)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lava-align", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        return caught.value.code, out, err
-
     return call
 
 

@@ -41,6 +41,21 @@ def test_lava_becomes_importable_and_dataclasses_stay_as_they_were() -> None:
 
 @pytest.mark.lava
 @needs_lava
+def test_lava_is_importable_where_the_start_method_is_chosen_already() -> None:
+    out = python(
+        "import multiprocessing\n"
+        "multiprocessing.set_start_method('fork')\n"
+        "original = multiprocessing.set_start_method\n"
+        "from lava_align.backends.lava_shim import import_lava\n"
+        "import_lava()\n"
+        "import lava.magma.core.run_configs, lava.proc.lif.models\n"
+        "print(multiprocessing.set_start_method == original)\n"
+    )
+    assert out.strip() == "True"
+
+
+@pytest.mark.lava
+@needs_lava
 def test_the_version_is_found_without_importing_lava() -> None:
     out = python(
         "import sys\n"
