@@ -16,9 +16,10 @@ struct Lif {
 
 struct Kernels {
   const char* name;
-  // All take `n` a multiple of kPad and pointers that may be used as far.
-  void (*lif)(int n, const Lif&, int32_t* u, int32_t* v, const int32_t* arriving,
-              const int32_t* bias, uint8_t* spiked);
+  // Vectors may be used up to the next multiple of kPad beyond `n`.
+  // Writes who spiked, up to kPad elements too far, and returns how many.
+  int (*lif)(int n, const Lif&, int32_t* u, int32_t* v, const int32_t* arriving,
+             const int32_t* bias, int32_t* spikes);
   void (*decay)(int n, double remaining, double number, const int32_t* from, int32_t* to);
   void (*decay_independent)(int n, double remaining, uint32_t low, uint32_t high,
                             const int32_t* from, int32_t* to);

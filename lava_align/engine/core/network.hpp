@@ -25,7 +25,6 @@ struct Neurons {
   int group, size;
   Lif lif;
   std::vector<int32_t> u, v, bias, arriving, spikes;
-  std::vector<uint8_t> spiked;
   std::vector<int> sources;  // projections that act on it
 };
 

@@ -356,11 +356,10 @@ void Plastic::prepare(const Kernels& kernels) {
     job.low[target] = rule_.low[target];
     job.high[target] = rule_.high[target];
     job.learns[target] = rule_.learns[target];
-    job.zero[target] = false;
   }
+  job.only_weights = tiles_[DD].empty() && tiles_[DT].empty();
   for (const Product& p : rule_.products)
-    for (const Factor& f : p.synapse)
-      if (tiles_[size_t(f.variable - W)].empty()) job.zero[f.variable - W] = true;
+    for (const Factor& f : p.synapse) job.only_weights = job.only_weights && f.variable == W;
   job.tx = tx_.data();
   job.ty = ty_.data();
   job.pre_spikes = pre_spikes_.data();
