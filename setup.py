@@ -23,6 +23,7 @@ def extensions() -> list[Any]:
                 "kernels.inc",
                 "lanes.inc",
                 "learning.inc",
+                "memory.hpp",
                 "neurons.inc",
                 "network.hpp",
                 "pool.hpp",

@@ -61,7 +61,7 @@ Plastic::Plastic(int pre, int post, int gate, bool acts, int n_post, int n_pre, 
     // A part of the tile rows may end in the middle of a register.
     if (p.dependency == kPre && !p.post.empty()) along_post_[k].resize(times * size_t(stride_post_) + kPad);
   }
-  const auto at = [](std::vector<std::vector<int32_t>>& vectors) {
+  const auto at = [](std::vector<AlignedVector<int32_t>>& vectors) {
     std::vector<int32_t*> found;
     for (auto& vector : vectors) found.push_back(vector.empty() ? nullptr : vector.data());
     return found;
