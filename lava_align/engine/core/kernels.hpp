@@ -33,9 +33,10 @@ struct Kernels {
   void (*tiles)(int first, int last, int tile_columns, const int16_t* weights,
                 const int32_t* active, const int16_t* masks, int n_active, int batch,
                 int exponent, int32_t* out);
-  // Coefficients of a product over one side at one time.
-  void (*coefficient)(int n, const Product&, const std::vector<Factor>&, const Learning&, int time,
-                      bool finished, int32_t* out);
+  // Coefficients of a product over one side at one time; `narrow`, unless null, gets the same in
+  // 16 bits, and the result is whether they fit.
+  bool (*coefficient)(int n, const Product&, const std::vector<Factor>&, const Learning&, int time,
+                      bool finished, int32_t* out, int16_t* narrow);
   // Learning of the tile rows first..last-1.
   void (*learn)(const Learning&, int first, int last);
 };

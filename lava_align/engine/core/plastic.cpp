@@ -50,13 +50,18 @@ Plastic::Plastic(int pre, int post, int gate, bool acts, int n_post, int n_pre, 
   masks_.resize(size_t(tile_columns_) * 32);
   const size_t count = rule_.products.size(), times = rule_.t_epoch == 1 ? 1 : size_t(rule_.t_epoch + 1);
   along_pre_.resize(count);
+  narrow_pre_.resize(count);
+  narrow_pre_at_.resize(count);
   gated_pre_.resize(count);
   along_post_.resize(count);
   for (size_t k = 0; k < count; ++k) {
     const Product& p = rule_.products[k];
     by_pre_ = by_pre_ || p.dependency == kPre;
     by_clock_ = by_clock_ || p.dependency == kClock;
-    if (p.dependency != kPre && !p.pre.empty()) along_pre_[k].resize(times * size_t(stride_pre_));
+    if (p.dependency != kPre && !p.pre.empty()) {
+      along_pre_[k].resize(times * size_t(stride_pre_));
+      if (p.finished_by_pre()) narrow_pre_[k].resize(times * size_t(stride_pre_));
+    }
     if (p.dependency == kPre) gated_pre_[k].resize(size_t(stride_pre_));
     // A part of the tile rows may end in the middle of a register.
     if (p.dependency == kPre && !p.post.empty()) along_post_[k].resize(times * size_t(stride_post_) + kPad);
@@ -369,6 +374,7 @@ void Plastic::prepare(const Kernels& kernels) {
   job.is_row = is_row_.data();
   job.unstable = unstable_.data();
   job.along_pre = along_pre_at_.data();
+  job.narrow_pre = narrow_pre_at_.data();
   job.gated_pre = gated_pre_at_.data();
   job.along_post = along_post_at_.data();
   for (int k = X1; k <= Y3; ++k) {
@@ -408,13 +414,17 @@ void Plastic::prepare_pre(size_t k, const Kernels& kernels) {
     for (int j : post_spikes_) asked_[ty_[size_t(j)]] = 1;
   else
     asked_[size_t(rule_.t_epoch)] = job.clock;
+  auto& narrow = narrow_pre_[k];
+  narrow_pre_at_[k] = narrow.empty() ? nullptr : narrow.data();
   for (int time = 1; time <= rule_.t_epoch; ++time) {
     if (!asked_[size_t(time)]) continue;
     const bool pre = p.dependency != kPre;
     const int stride = pre ? stride_pre_ : stride_post_;
     int32_t* out = (pre ? along_pre_[k] : along_post_[k]).data() + job.at(time, stride);
     const bool finished = pre ? p.finished_by_pre() : p.finished_by_post();
-    kernels.coefficient(stride, p, pre ? p.pre : p.post, job, time, finished, out);
+    int16_t* narrow_out = narrow.empty() ? nullptr : narrow.data() + job.at(time, stride);
+    if (!kernels.coefficient(stride, p, pre ? p.pre : p.post, job, time, finished, out, narrow_out))
+      narrow_pre_at_[k] = nullptr;
   }
 }
 

@@ -142,7 +142,9 @@ class Plastic : public Projection {
   AlignedVector<int16_t> masks_;
   std::vector<int32_t> active_;
   std::vector<AlignedVector<int32_t>> along_pre_, gated_pre_, along_post_;
+  std::vector<AlignedVector<int16_t>> narrow_pre_;
   std::vector<int32_t*> along_pre_at_, gated_pre_at_, along_post_at_;
+  std::vector<int16_t*> narrow_pre_at_;
   Learning job_{};
 };
 

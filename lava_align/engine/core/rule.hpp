@@ -81,7 +81,9 @@ struct Learning {
   const int32_t* history[5];       // per trace: (t_epoch + 1, stride) or, t_epoch being 1, (stride)
   // Per product. along_pre: vector over pre for y0 and the clock, (t_epoch + 1, stride_pre);
   // gated_pre: for x0, 0 where no spike; along_post: for x0 with factors of post.
+  // narrow_pre: along_pre in 16 bits, null where it does not fit.
   int32_t* const* along_pre;
+  int16_t* const* narrow_pre;
   int32_t* const* gated_pre;
   int32_t* const* along_post;
 
