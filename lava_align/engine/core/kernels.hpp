@@ -28,7 +28,7 @@ struct Kernels {
   void (*columns8)(int begin, int end, int stride, const int8_t* columns, const int32_t* spikes,
                    int n_spikes, int scale, int offset, int exponent, int32_t* out);
   void (*columns16)(int begin, int end, int stride, const int16_t* columns, const int32_t* spikes,
-                    int n_spikes, int exponent, int32_t* out);
+                    int n_spikes, int scale, int offset, int exponent, int32_t* out);
   // Sum of the masked columns of tile rows first..last-1; at most `batch` tiles fit 16 bits.
   void (*tiles)(int first, int last, int tile_columns, const int16_t* weights,
                 const int32_t* active, const int16_t* masks, int n_active, int batch,
