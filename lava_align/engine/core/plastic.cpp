@@ -74,6 +74,7 @@ Plastic::Plastic(int pre, int post, int gate, bool acts, int n_post, int n_pre, 
   along_pre_at_ = at(along_pre_);
   gated_pre_at_ = at(gated_pre_);
   along_post_at_ = at(along_post_);
+  describe();
 }
 
 void Plastic::read_synapses(int target, int16_t* to) const {
@@ -344,8 +345,8 @@ void Plastic::history(int k, int64_t step, double number, const Kernels& kernels
   }
 }
 
-// What the products are worth on the side of the neurons, once for all synapses.
-void Plastic::prepare(const Kernels& kernels) {
+// What stays the same in every epoch.
+void Plastic::describe() {
   Learning& job = job_;
   job.products = rule_.products.data();
   job.n_products = static_cast<int>(rule_.products.size());
@@ -367,17 +368,23 @@ void Plastic::prepare(const Kernels& kernels) {
     for (const Factor& f : p.synapse) job.only_weights = job.only_weights && f.variable == W;
   job.tx = tx_.data();
   job.ty = ty_.data();
-  job.pre_spikes = pre_spikes_.data();
-  job.n_pre_spikes = static_cast<int>(pre_spikes_.size());
-  job.rows = rows_.data();
-  job.n_rows = static_cast<int>(rows_.size());
   job.is_row = is_row_.data();
   job.unstable = unstable_.data();
   job.along_pre = along_pre_at_.data();
   job.narrow_pre = narrow_pre_at_.data();
   job.gated_pre = gated_pre_at_.data();
   job.along_post = along_post_at_.data();
+}
+
+// What the products are worth on the side of the neurons, once for all synapses.
+void Plastic::prepare(const Kernels& kernels) {
+  Learning& job = job_;
+  job.pre_spikes = pre_spikes_.data();
+  job.n_pre_spikes = static_cast<int>(pre_spikes_.size());
+  job.rows = rows_.data();
+  job.n_rows = static_cast<int>(rows_.size());
   for (int k = X1; k <= Y3; ++k) {
+    // Of a three-factor rule past_ is made by the first epoch.
     const bool aside = rule_.t_epoch > 1 || (rule_.third_factor && k >= Y1 && busy(k));
     job.history[k] = aside ? past_[size_t(k)].data() : traces_[size_t(k)].data();
   }

@@ -124,6 +124,7 @@ class Plastic : public Projection {
   void raise(int trace, int neuron);
   void histories(int64_t step, const Draws& draws, int64_t epoch, const Kernels& kernels);
   void history(int trace, int64_t step, double number, const Kernels& kernels);
+  void describe();
   void prepare(const Kernels& kernels);
   void prepare_pre(size_t k, const Kernels& kernels);
   void clear_gates();
