@@ -186,8 +186,9 @@ def test_one_chunk_equals_the_models_on_each_instruction_set(name: str, instruct
 @pytest.mark.parametrize(
     "dw",
     [
-        # Both sums can end one below 16 bits and come back.
-        "-2^1*y0*x1 + 2^1*y0*x2",
+        # Sums end one below 16 bits and come back, and it shows in some weights.
+        "-2^1*y0*x1 + 2^-7*y0*x2",
+        "-2^1*y0*x1 + 2^-7*y0*x2 + 2^-7*y0*w",
         "-2^1*y0*x1 + 2^0*y0*x2 - 2^-3*y0*w",
         "2^1*y0*x1 - 2^1*y0*x2 - 2^-2*y0*w + 2^-3*y0",
         # Too large for 16 bits: a vector, a product, a constant.
