@@ -18,8 +18,15 @@ def extensions() -> list[Any]:
         depends=[
             f"lava_align/engine/core/{name}"
             for name in (
+                "forward.inc",
                 "kernels.hpp",
                 "kernels.inc",
+                "lanes.inc",
+                "learning.inc",
+                "lines.inc",
+                "memory.hpp",
+                "narrow.inc",
+                "neurons.inc",
                 "network.hpp",
                 "pool.hpp",
                 "projection.hpp",

@@ -183,6 +183,53 @@ def test_one_chunk_equals_the_models_on_each_instruction_set(name: str, instruct
     assert_same_state(state, other)
 
 
+@pytest.mark.parametrize(
+    "dw",
+    [
+        # Sums end one below 16 bits and come back, and it shows in some weights.
+        "-2^1*y0*x1 + 2^-7*y0*x2",
+        "-2^1*y0*x1 + 2^-7*y0*x2 + 2^-7*y0*w",
+        "-2^1*y0*x1 + 2^0*y0*x2 - 2^-3*y0*w",
+        "2^1*y0*x1 - 2^1*y0*x2 - 2^-2*y0*w + 2^-3*y0",
+        # Too large for 16 bits: a vector, a product, a constant.
+        "-2^5*y0*x1 + 2^5*y0*x2",
+        "2^-1*y0*x1 - 2^6*y0*w + 2^6*y0",
+        "2^-2*u1*x1 - 3*2^-2*y0*w",
+    ],
+)
+@pytest.mark.parametrize("instructions", _core.instruction_sets())
+@pytest.mark.parametrize("t_epoch", [1, 3])
+def test_saturated_rows_of_whole_registers_equal_the_models(
+    dw: str, t_epoch: int, instructions: str
+) -> None:
+    n_post, n_pre, n_steps = 17, 139, 40
+    rng = np.random.default_rng(7)
+    rule = LearningRule(dw=Expression.parse(dw), x1=Trace(60, 5), x2=Trace(61, 9), t_epoch=t_epoch)
+    inputs = tuple(InputGroup(name=name, size=size) for name, size in (("a", n_pre), ("b", n_post)))
+    quiet = NeuronGroup(
+        name="out", size=n_post, du=400, dv=100, vth=131071, bias_mant=np.zeros(n_post)
+    )
+    weights = rng.choice([-256, -254, -252, -2, 0, 2, 252, 254], (n_post, n_pre))
+    learning = Synapses(name="B", pre="a", post="out", weights=weights, learning=rule, gate="b")
+    program = Program(
+        target="test",
+        dt=1e-3,
+        n_steps=n_steps,
+        inputs=inputs,
+        neurons=(quiet,),
+        synapses=(learning,),
+    )
+    given = {
+        group.name: Spikes.from_raster(rng.random((n_steps, group.size)) < 0.3) for group in inputs
+    }
+    core, model = Core(program, instructions=instructions), Model(program)
+    for _ in range(n_steps):
+        core.run(1, given, ())
+        model.run(1, given, ())
+        np.testing.assert_array_equal(core.read("B.weights"), model.read("B.weights"))
+    assert (core.read("B.weights") != weights).mean() > 0.5
+
+
 @pytest.mark.parametrize("sign_mode", ["mixed", "excitatory", "inhibitory"])
 def test_weights_out_of_range_are_clipped_at_the_first_epoch(sign_mode: Any) -> None:
     weights = np.random.default_rng(1).integers(-700, 700, (POST, PRE))

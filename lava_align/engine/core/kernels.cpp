@@ -4,8 +4,10 @@
 #include <cstring>
 #include <stdexcept>
 
-// GCC and Clang compile a region of a file for another instruction set.
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#if !defined(__GNUC__)  // Clang defines it too
+#error "GCC or Clang is needed, for vector types and regions compiled for another instruction set"
+#endif
+#if defined(__x86_64__)
 #define LAVA_ALIGN_X86 1
 #include <immintrin.h>
 #endif

@@ -13,8 +13,8 @@ int Network::add_neurons(int size, const Lif& lif, const int32_t* bias) {
   n->group = group;
   n->size = size;
   n->lif = lif;
-  for (auto* vector : {&n->u, &n->v, &n->bias, &n->arriving, &n->spikes}) vector->resize(stride + 1);
-  n->spiked.resize(stride);
+  for (auto* vector : {&n->u, &n->v, &n->bias, &n->arriving}) vector->resize(stride);
+  n->spikes.resize(stride + kPad);
   std::copy(bias, bias + size, n->bias.begin());
   neurons_.push_back(std::move(n));
   return group;
@@ -61,18 +61,8 @@ void Network::integrate(Neurons& n) {
     std::fill(n.arriving.begin(), n.arriving.end(), 0);
     arriving = n.arriving.data();
   }
-  kernels_.lif(stride, n.lif, n.u.data(), n.v.data(), arriving, n.bias.data(), n.spiked.data());
-  int found = 0;
-  const uint8_t* spiked = n.spiked.data();
-  for (int base = 0; base < n.size; base += kPad) {
-    uint64_t any[kPad / 8];
-    std::memcpy(any, spiked + base, sizeof any);
-    if ((any[0] | any[1]) == 0) continue;
-    for (int i = base; i < std::min(base + kPad, n.size); ++i) {
-      n.spikes[size_t(found)] = i;
-      found += spiked[i];
-    }
-  }
+  const int found = kernels_.lif(n.size, n.lif, n.u.data(), n.v.data(), arriving, n.bias.data(),
+                                 n.spikes.data());
   groups_[size_t(n.group)] = {n.spikes.data(), nullptr, found};
 }
 

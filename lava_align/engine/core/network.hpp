@@ -24,8 +24,8 @@ struct Events {
 struct Neurons {
   int group, size;
   Lif lif;
-  std::vector<int32_t> u, v, bias, arriving, spikes;
-  std::vector<uint8_t> spiked;
+  AlignedVector<int32_t> u, v, bias, arriving;
+  std::vector<int32_t> spikes;
   std::vector<int> sources;  // projections that act on it
 };
 

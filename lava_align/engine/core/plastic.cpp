@@ -50,18 +50,23 @@ Plastic::Plastic(int pre, int post, int gate, bool acts, int n_post, int n_pre, 
   masks_.resize(size_t(tile_columns_) * 32);
   const size_t count = rule_.products.size(), times = rule_.t_epoch == 1 ? 1 : size_t(rule_.t_epoch + 1);
   along_pre_.resize(count);
+  narrow_pre_.resize(count);
+  narrow_pre_at_.resize(count);
   gated_pre_.resize(count);
   along_post_.resize(count);
   for (size_t k = 0; k < count; ++k) {
     const Product& p = rule_.products[k];
     by_pre_ = by_pre_ || p.dependency == kPre;
     by_clock_ = by_clock_ || p.dependency == kClock;
-    if (p.dependency != kPre && !p.pre.empty()) along_pre_[k].resize(times * size_t(stride_pre_));
+    if (p.dependency != kPre && !p.pre.empty()) {
+      along_pre_[k].resize(times * size_t(stride_pre_));
+      if (p.finished_by_pre()) narrow_pre_[k].resize(times * size_t(stride_pre_));
+    }
     if (p.dependency == kPre) gated_pre_[k].resize(size_t(stride_pre_));
     // A part of the tile rows may end in the middle of a register.
     if (p.dependency == kPre && !p.post.empty()) along_post_[k].resize(times * size_t(stride_post_) + kPad);
   }
-  const auto at = [](std::vector<std::vector<int32_t>>& vectors) {
+  const auto at = [](std::vector<AlignedVector<int32_t>>& vectors) {
     std::vector<int32_t*> found;
     for (auto& vector : vectors) found.push_back(vector.empty() ? nullptr : vector.data());
     return found;
@@ -69,6 +74,7 @@ Plastic::Plastic(int pre, int post, int gate, bool acts, int n_post, int n_pre, 
   along_pre_at_ = at(along_pre_);
   gated_pre_at_ = at(gated_pre_);
   along_post_at_ = at(along_post_);
+  describe();
 }
 
 void Plastic::read_synapses(int target, int16_t* to) const {
@@ -339,8 +345,8 @@ void Plastic::history(int k, int64_t step, double number, const Kernels& kernels
   }
 }
 
-// What the products are worth on the side of the neurons, once for all synapses.
-void Plastic::prepare(const Kernels& kernels) {
+// What stays the same in every epoch.
+void Plastic::describe() {
   Learning& job = job_;
   job.products = rule_.products.data();
   job.n_products = static_cast<int>(rule_.products.size());
@@ -356,23 +362,29 @@ void Plastic::prepare(const Kernels& kernels) {
     job.low[target] = rule_.low[target];
     job.high[target] = rule_.high[target];
     job.learns[target] = rule_.learns[target];
-    job.zero[target] = false;
   }
+  job.only_weights = tiles_[DD].empty() && tiles_[DT].empty();
   for (const Product& p : rule_.products)
-    for (const Factor& f : p.synapse)
-      if (tiles_[size_t(f.variable - W)].empty()) job.zero[f.variable - W] = true;
+    for (const Factor& f : p.synapse) job.only_weights = job.only_weights && f.variable == W;
   job.tx = tx_.data();
   job.ty = ty_.data();
+  job.is_row = is_row_.data();
+  job.unstable = unstable_.data();
+  job.along_pre = along_pre_at_.data();
+  job.narrow_pre = narrow_pre_at_.data();
+  job.gated_pre = gated_pre_at_.data();
+  job.along_post = along_post_at_.data();
+}
+
+// What the products are worth on the side of the neurons, once for all synapses.
+void Plastic::prepare(const Kernels& kernels) {
+  Learning& job = job_;
   job.pre_spikes = pre_spikes_.data();
   job.n_pre_spikes = static_cast<int>(pre_spikes_.size());
   job.rows = rows_.data();
   job.n_rows = static_cast<int>(rows_.size());
-  job.is_row = is_row_.data();
-  job.unstable = unstable_.data();
-  job.along_pre = along_pre_at_.data();
-  job.gated_pre = gated_pre_at_.data();
-  job.along_post = along_post_at_.data();
   for (int k = X1; k <= Y3; ++k) {
+    // Of a three-factor rule past_ is made by the first epoch.
     const bool aside = rule_.t_epoch > 1 || (rule_.third_factor && k >= Y1 && busy(k));
     job.history[k] = aside ? past_[size_t(k)].data() : traces_[size_t(k)].data();
   }
@@ -409,13 +421,17 @@ void Plastic::prepare_pre(size_t k, const Kernels& kernels) {
     for (int j : post_spikes_) asked_[ty_[size_t(j)]] = 1;
   else
     asked_[size_t(rule_.t_epoch)] = job.clock;
+  auto& narrow = narrow_pre_[k];
+  narrow_pre_at_[k] = narrow.empty() ? nullptr : narrow.data();
   for (int time = 1; time <= rule_.t_epoch; ++time) {
     if (!asked_[size_t(time)]) continue;
     const bool pre = p.dependency != kPre;
     const int stride = pre ? stride_pre_ : stride_post_;
     int32_t* out = (pre ? along_pre_[k] : along_post_[k]).data() + job.at(time, stride);
     const bool finished = pre ? p.finished_by_pre() : p.finished_by_post();
-    kernels.coefficient(stride, p, pre ? p.pre : p.post, job, time, finished, out);
+    int16_t* narrow_out = narrow.empty() ? nullptr : narrow.data() + job.at(time, stride);
+    if (!kernels.coefficient(stride, p, pre ? p.pre : p.post, job, time, finished, out, narrow_out))
+      narrow_pre_at_[k] = nullptr;
   }
 }
 

@@ -1,7 +1,9 @@
-// Threads that wait for work by spinning, for parts of a step that take some ten microseconds.
+// Threads that wait for work by spinning, for parts of a step that take some ten microseconds, and
+// fall asleep where no work comes, as in a network whose steps are too short to share.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -35,7 +37,8 @@ class Pool {
     left_.store(parts_ - 1, std::memory_order_relaxed);
     generation_.fetch_add(1, std::memory_order_release);
     run(0);
-    wait([this] { return left_.load(std::memory_order_acquire) == 0; });
+    int spins = 0;
+    while (left_.load(std::memory_order_acquire) != 0) pause(spins);
   }
 
  private:
@@ -46,20 +49,25 @@ class Pool {
   void work(int part) {
     unsigned seen = 0;
     for (;;) {
-      wait([&] { return generation_.load(std::memory_order_acquire) != seen; });
+      int spins = 0;
+      while (generation_.load(std::memory_order_acquire) == seen)
+        if (!pause(spins)) std::this_thread::sleep_for(std::chrono::microseconds(50));
       ++seen;
       if (stop_.load(std::memory_order_relaxed)) return;
       run(part);
       left_.fetch_sub(1, std::memory_order_release);
     }
   }
-  template <class Condition>
-  static void wait(Condition done) {
-    // Then give way: on a busy machine the one waited for may need this core.
-    for (int spins = 0; !done(); ++spins)
-      if (spins > 2000) std::this_thread::yield();
+  // Spins, then gives way: on a busy machine the one waited for may need this core. False once
+  // this has lasted about a millisecond.
+  static bool pause(int& spins) {
+    if (spins >= kSpins) std::this_thread::yield();
+    if (spins == kSpins + kYields) return false;
+    ++spins;
+    return true;
   }
 
+  static constexpr int kSpins = 2000, kYields = 2000;
   int parts_;
   std::vector<std::thread> workers_;
   std::atomic<unsigned> generation_{0};

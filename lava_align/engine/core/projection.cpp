@@ -74,7 +74,7 @@ void Static::forward(const Spikes& spikes, const Kernels& kernels, Pool& pool) {
                        scale_, offset_, exponent, out);
     else
       kernels.columns16(first * kPad, last * kPad, stride_, words_.data(), spikes.neuron, spikes.n,
-                        exponent, out);
+                        scale_, offset_, exponent, out);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels.hpp"
+#include "memory.hpp"
 #include "pool.hpp"
 #include "rule.hpp"
 
@@ -31,7 +32,7 @@ class Buffer {
   int stride, slots;
   bool empty = true;  // known to hold nothing but 0
   int head = 0;
-  std::vector<int32_t> values;
+  AlignedVector<int32_t> values;
 };
 
 class Projection {
@@ -63,8 +64,8 @@ class Static : public Projection {
   void forward_general(const Spikes& spikes);
 
   int stride_, scale_ = 1, offset_ = 0;
-  std::vector<int8_t> bytes_;
-  std::vector<int16_t> words_;
+  AlignedVector<int8_t> bytes_;
+  AlignedVector<int16_t> words_;
   std::vector<uint8_t> delays_;
 };
 
@@ -123,6 +124,7 @@ class Plastic : public Projection {
   void raise(int trace, int neuron);
   void histories(int64_t step, const Draws& draws, int64_t epoch, const Kernels& kernels);
   void history(int trace, int64_t step, double number, const Kernels& kernels);
+  void describe();
   void prepare(const Kernels& kernels);
   void prepare_pre(size_t k, const Kernels& kernels);
   void clear_gates();
@@ -133,15 +135,17 @@ class Plastic : public Projection {
   RuleData rule_;
   int stride_pre_, stride_post_, tile_columns_, tile_rows_, batch_;
   bool careful_, by_pre_ = false, by_clock_ = false;
-  std::array<std::vector<int16_t>, kTargets> tiles_;
-  std::array<std::vector<int32_t>, 5> traces_, past_;
-  std::vector<int32_t> kept_;
+  std::array<AlignedVector<int16_t>, kTargets> tiles_;
+  std::array<AlignedVector<int32_t>, 5> traces_, past_;
+  AlignedVector<int32_t> kept_;
   std::vector<uint8_t> tx_, ty_, unstable_, asked_;
   std::vector<int32_t> pre_spikes_, post_spikes_, rows_, is_row_;
-  std::vector<int16_t> masks_;
+  AlignedVector<int16_t> masks_;
   std::vector<int32_t> active_;
-  std::vector<std::vector<int32_t>> along_pre_, gated_pre_, along_post_;
+  std::vector<AlignedVector<int32_t>> along_pre_, gated_pre_, along_post_;
+  std::vector<AlignedVector<int16_t>> narrow_pre_;
   std::vector<int32_t*> along_pre_at_, gated_pre_at_, along_post_at_;
+  std::vector<int16_t*> narrow_pre_at_;
   Learning job_{};
 };
 

@@ -16,8 +16,6 @@ constexpr int kTile = 8;
 constexpr int kTileSize = kTile * kTile;
 // Vectors are padded so that loops of whole SIMD registers may run over their end.
 constexpr int kPad = 16;
-// Synapses of a line that are worked on at a time; the buffers of a strip stay in the first cache.
-constexpr int kStrip = 256;
 
 // Limits of an accumulator in 1/128; the lower one is Lava's, one below 16 bits.
 constexpr int32_t kAccumulatorMin = -32769;
@@ -69,7 +67,7 @@ struct Learning {
   bool careful;                    // weights may be out of range
   bool force;                      // every row, whether or not anything happened
   int16_t* synapses[kTargets];     // tiles of w, d, t; null where constantly 0
-  bool zero[kTargets];             // a factor of a product, and constantly 0
+  bool only_weights;               // no product depends on d or t, and neither is stored
   int32_t low[kTargets], high[kTargets];
   bool learns[kTargets];
   Numbers numbers[kTargets];
@@ -83,7 +81,9 @@ struct Learning {
   const int32_t* history[5];       // per trace: (t_epoch + 1, stride) or, t_epoch being 1, (stride)
   // Per product. along_pre: vector over pre for y0 and the clock, (t_epoch + 1, stride_pre);
   // gated_pre: for x0, 0 where no spike; along_post: for x0 with factors of post.
+  // narrow_pre: along_pre in 16 bits, null where it does not fit.
   int32_t* const* along_pre;
+  int16_t* const* narrow_pre;
   int32_t* const* gated_pre;
   int32_t* const* along_post;
 
