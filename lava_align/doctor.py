@@ -31,12 +31,13 @@ def examine() -> tuple[Finding, ...]:
         Finding("lava_align", True, __version__),
         Finding("python", supported, f"{platform.python_version()} (3.10 to 3.13 are supported)"),
         *(_library(name, why) for name, why in _LIBRARIES.items()),
+        _works("backend native", _load_core),
         _works("backend lava", _import_lava),
         _works("backend brian2", _import_brian2),
         Finding(
             "C++ compiler",
             compiler is not None,
-            compiler or "none; only Brian2's cython and cpp_standalone code generators need one",
+            compiler or "none; the native engine and long Brian2 references are slow without one",
         ),
     )
 
@@ -45,8 +46,10 @@ _LIBRARIES = {
     "numpy": "",
     "h5py": "",
     "brian2": "",
-    "lava-nc": "runs and deploys programs; see `backend lava` below",
+    "lava-nc": "the native engine is checked against it; see `backend lava` below",
     "scikit-learn": "the digits data set; pip install 'lava_align[data]'",
+    "neo": "replay of what Neo reads; pip install 'lava_align[neo]'",
+    "pynwb": "replay of NWB files; pip install 'lava_align[nwb]'",
 }
 
 
@@ -62,6 +65,14 @@ def _works(subject: str, attempt: Callable[[], str]) -> Finding:
         return Finding(subject, True, attempt())
     except (LavaAlignError, ImportError) as error:
         return Finding(subject, False, str(error).replace("\n", " "))
+
+
+def _load_core() -> str:
+    from lava_align.compiler.program import Program
+    from lava_align.engine.native import Core
+
+    nothing = Program(target="", dt=1e-3, n_steps=1, inputs=(), neurons=(), synapses=())
+    return f"compiled, {Core(nothing).instructions} instructions"
 
 
 def _import_lava() -> str:
