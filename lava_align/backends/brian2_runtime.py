@@ -234,10 +234,11 @@ def _preferences(brian2: Any, codegen: Codegen) -> Iterator[None]:
         # Otherwise Ctrl-C ends a run quietly, as if it were complete.
         "core.stop_on_keyboard_interrupt": False,
     }
-    before = {name: brian2.prefs[name] for name in wanted}
+    # Brian2 2.8 lacks the last one, and does what it stands for.
+    before = {name: brian2.prefs[name] for name in wanted if name in brian2.prefs}
     try:
-        for name, value in wanted.items():
-            brian2.prefs[name] = value
+        for name in before:
+            brian2.prefs[name] = wanted[name]
         yield
     finally:
         for name, value in before.items():

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from lava_align.errors import InvalidInputError, MissingDependencyError, Problem
 from lava_align.files import read_toml
+from lava_align.memory import available_memory, size_text
 from lava_align.model.network import (
     MAX_STEPS,
     MAX_SYNAPSES,
@@ -38,6 +39,9 @@ from lava_align.model.units import format_time, parse_quantity
 
 if TYPE_CHECKING:
     from lava_align.rules import AlignmentRule
+
+# From the float matrices to the compiled program: 2 x 3000 x 3000 take 0.75 GB.
+BYTES_PER_SYNAPSE = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,15 +189,23 @@ def _experiment(table: ExperimentTable, folder: Path, comparable: bool = True) -
 
 
 def _size_problems(table: ExperimentTable) -> Iterator[Problem]:
-    """Matrices that are never to be allocated: none of this program's targets could hold them."""
-    for name, projection in table.projections.items():
-        n_post, n_pre = _shape(projection, table)
-        if n_post * n_pre > MAX_SYNAPSES:
-            yield Problem(
-                f"projections.{name}",
-                f"{n_post} x {n_pre} synapses",
-                f"at most {MAX_SYNAPSES} in a projection",
-            )
+    """Matrices that are never to be allocated: no target, or not this machine, could hold them."""
+    shapes = {name: _shape(projection, table) for name, projection in table.projections.items()}
+    too_large = {n: s for n, s in shapes.items() if s[0] * s[1] > MAX_SYNAPSES}
+    for name, (n_post, n_pre) in too_large.items():
+        yield Problem(
+            f"projections.{name}",
+            f"{n_post} x {n_pre} synapses",
+            f"at most {MAX_SYNAPSES} in a projection",
+        )
+    total = sum(n_post * n_pre for n_post, n_pre in shapes.values())
+    available, needed = available_memory(), total * BYTES_PER_SYNAPSE
+    if available is not None and needed > available and not too_large:
+        yield Problem(
+            "projections",
+            f"{total} synapses need about {size_text(needed)} of memory",
+            f"{size_text(available)} are available here",
+        )
 
 
 def _shape(projection: ProjectionTable, table: ExperimentTable) -> tuple[int, int]:

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from lava_align.recording import Recording
+
 PYTHON = [sys.executable, "-m", "lava_align.cli"]
 
 EXPERIMENT = """
@@ -125,6 +127,41 @@ def test_ctrl_c_stops_a_run_and_leaves_nothing(folder, backend, begun):
     assert group_is_gone(child.pid)
 
 
+def test_ctrl_c_keeps_a_native_run_and_resume_completes_it(folder):
+    words = ["run", "e.toml", "--duration", "2000 s", "--out"]
+    child = subprocess.Popen(
+        [*PYTHON, *words, "x.h5"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert child.stderr.readline().startswith("simulate (native): 0 %")
+    os.killpg(child.pid, signal.SIGINT)
+    rest = child.stderr.read()
+    assert child.wait(timeout=100) == 130
+    assert "--resume" in rest
+    assert "Traceback" not in rest
+    part = Recording.load(folder / "x.h5")
+    assert part.provenance["partial"] is True
+    assert 0 < part.n_steps < 2_000_000
+
+    refused = run(folder, *words, "x.h5")
+    assert refused.returncode == 3
+    assert f"a run at step {part.n_steps} of 2000000; --resume or --restart" in refused.stderr
+    assert run(folder, *words, "x.h5", "--resume", "--quiet").returncode == 0
+    assert run(folder, *words, "y.h5", "--quiet").returncode == 0
+    assert Recording.load(folder / "x.h5") == Recording.load(folder / "y.h5")
+    assert sorted(path.name for path in folder.iterdir()) == ["e.toml", "x.h5", "y.h5"]
+
+
+def test_options_of_the_native_engine_need_it(folder):
+    done = run(folder, "run", "e.toml", "--backend", "brian2", "--resume", "--out", "x.h5")
+    assert done.returncode == 2
+    assert "--resume: with --backend native only" in done.stderr
+
+
 def group_is_gone(group):
     """Whether no process of a process group is left, after a moment to be collected."""
     for _ in range(100):
@@ -146,12 +183,13 @@ def without_lava(tmp_path_factory):
 
 
 def test_without_lava_a_run_says_how_to_get_it(folder, without_lava):
-    done = run(folder, "run", "e.toml", "--out", "x.rec.h5", **without_lava)
+    lava = ("run", "e.toml", "--backend", "lava", "--out", "x.rec.h5")
+    done = run(folder, *lava, **without_lava)
     assert done.returncode == 8
     assert "Error (missing dependency): the Lava backend needs lava-nc" in done.stderr
     assert "lava-nc==0.10.0" in done.stderr
     assert "Traceback" not in done.stderr
-    done = run(folder, "run", "e.toml", "--out", "x.rec.h5", "--json", **without_lava)
+    done = run(folder, *lava, "--json", **without_lava)
     assert done.returncode == json.loads(done.stdout)["exit_code"] == 8
     assert [path.name for path in folder.iterdir()] == ["e.toml"]
 
@@ -163,6 +201,7 @@ def test_without_lava_everything_else_works(folder, without_lava):
         ["targets"],
         ["doctor"],
         ["compile", "e.toml", "--out", "p"],
+        ["run", "e.toml", "--out", "n.rec.h5", "--quiet"],
         ["run", "e.toml", "--backend", "brian2", "--out", "x.rec.h5", "--quiet"],
     ):
         done = run(folder, *arguments, **without_lava)

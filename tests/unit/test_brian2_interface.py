@@ -195,7 +195,7 @@ def test_too_many_snapshots_for_a_standalone_program_are_refused():
 def global_state():
     return (
         brian2.prefs.codegen.target,
-        brian2.prefs.core.stop_on_keyboard_interrupt,
+        dict(brian2.prefs).get("core.stop_on_keyboard_interrupt"),
         brian2.prefs.logging.std_redirection_to_file,
         brian2.get_device(),
         brian2.defaultclock.dt_,

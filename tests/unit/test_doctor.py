@@ -40,11 +40,11 @@ def test_a_backend_that_does_not_import_is_said_in_one_line(monkeypatch, error):
     assert found()["backend lava"] == doctor.Finding("backend lava", False, "a b")
 
 
-def test_a_compiler_is_only_wanted_by_brian2(monkeypatch):
+def test_a_missing_compiler_is_named_with_what_it_costs(monkeypatch):
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     finding = found()["C++ compiler"]
     assert finding.ok is False
-    assert "only Brian2" in finding.detail
+    assert "native engine" in finding.detail
 
 
 def test_an_unsupported_python_is_named(monkeypatch):

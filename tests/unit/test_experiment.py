@@ -211,6 +211,13 @@ def test_each_fault_is_the_only_problem(path, value, words):
     assert words in found[0]
 
 
+def test_matrices_that_this_machine_cannot_hold_are_refused_with_the_figure(monkeypatch):
+    monkeypatch.setattr("lava_align.model.experiment.available_memory", lambda: 2**30)
+    found = refusal(("populations.lower.size", 30_000), ("populations.upper.size", 10_000))
+    (problem,) = [line for line in found if line.startswith("projections:")]
+    assert "synapses need about 22.4 GiB of memory; 1 GiB are available here" in problem
+
+
 def test_matrices_that_no_target_holds_are_never_allocated():
     found = refusal(("populations.lower.size", 10**6), ("populations.upper.size", 10**6))
     assert found == [
