@@ -9,6 +9,7 @@ take the spikes; rules learn. A spike of step ``n`` can therefore make its targe
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -110,7 +111,11 @@ def run_reference(
         objects = guest.brian2.Network(*model.objects, *snapshots.objects)
         guest.run(objects, network.n_steps * network.dt, network.n_steps, progress)
         weights = snapshots.collect()
-        events = {name: _events(monitor, step) for name, monitor in model.monitors.items()}
+        sizes = {population.name: population.size for population in network.populations}
+        events = {
+            name: _by_replicate(_events(monitor, step), sizes[name], len(seeds))
+            for name, monitor in model.monitors.items()
+        }
         version = guest.brian2.__version__
     provenance = {
         "brian2": version,
@@ -120,17 +125,21 @@ def run_reference(
     }
     recordings = []
     for index, seed in enumerate(seeds):
-        spikes, merged = _spikes_of(index, network, events, divisions)
+        found = {n: _on_grid(*parts[index], sizes[n], divisions) for n, parts in events.items()}
         recordings.append(
             Recording(
                 backend=NAME,
                 dt=network.dt,
                 n_steps=network.n_steps,
-                spikes=spikes,
+                spikes={name: spikes for name, (spikes, _) in found.items()},
                 weights=_weights_of(index, weights),
                 stimuli=dict(driven[index]),
                 not_probed=tuple(p.name for p in network.plastic() if p.name not in weights),
-                provenance={**provenance, "seed": int(seed), "merged_spikes": merged},
+                provenance={
+                    **provenance,
+                    "seed": int(seed),
+                    "merged_spikes": sum(merged for _, merged in found.values()),
+                },
             )
         )
     return recordings
@@ -148,21 +157,26 @@ def _events(monitor: Any, dt: float) -> tuple[Array, Array]:
     return np.rint(np.asarray(monitor.t_) / dt).astype(np.int64), np.array(monitor.i)
 
 
-def _spikes_of(
-    index: int, network: Network, events: Mapping[str, tuple[Array, Array]], divisions: int
-) -> tuple[dict[str, Spikes], int]:
-    """Spikes of a replicate on the network's grid, and how many were merged with an earlier one."""
-    spikes, merged = {}, 0
-    for population in network.populations:
-        step, neuron = events[population.name]
-        own = neuron // population.size == index
-        cells = (step[own] // divisions) * population.size + neuron[own] % population.size
-        kept = np.unique(cells)
-        merged += len(cells) - len(kept)
-        spikes[population.name] = Spikes(
-            step=kept // population.size, neuron=kept % population.size, size=population.size
-        )
-    return spikes, merged
+def _by_replicate(events: tuple[Array, Array], size: int, n: int) -> list[tuple[Array, Array]]:
+    """Step of the reference and neuron of every spike, for each of ``n`` replicates."""
+    step, neuron = events
+    # Sixteen bits are sorted by counting.
+    replicate = (neuron // size).astype(np.int16 if n < 2**15 else np.int64)
+    order = np.argsort(replicate, kind="stable")
+    ends = np.searchsorted(replicate[order], np.arange(n + 1))
+    return [
+        (step[order[first:last]], neuron[order[first:last]] % size)
+        for first, last in itertools.pairwise(ends)
+    ]
+
+
+def _on_grid(step: Array, neuron: Array, size: int, divisions: int) -> tuple[Spikes, int]:
+    """Spikes on the network's grid, and how many were merged with an earlier one."""
+    if divisions == 1:
+        return Spikes(step=step, neuron=neuron, size=size), 0
+    cells = (step // divisions) * size + neuron
+    kept = np.unique(cells)
+    return Spikes(step=kept // size, neuron=kept % size, size=size), len(cells) - len(kept)
 
 
 def _weights_of(index: int, weights: Mapping[str, Mapping[int, Array]]) -> dict[str, Series]:

@@ -218,7 +218,8 @@ class _Builder:
                 sources.append((place * self.n_replicates + replicate) * size + spikes.neuron)
                 steps.append(spikes.step * self.divisions)
         source, step = np.concatenate(sources), np.concatenate(steps)
-        order = np.lexsort((source, step))
+        # Sources come in ascending order, each with ascending steps: merged, not sorted.
+        order = np.argsort(step, kind="stable")
         return source[order], step[order]
 
     def _synapses(self, projection: Projection, index: int) -> Any:

