@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -91,7 +92,13 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with the code of what happened."""
+    warnings.showwarning = _show_warning
     sys.exit(_run())
+
+
+def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """Show a warning in words; the line of code it came from is not the user's."""
+    click.echo(f"Warning: {message}", err=True)
 
 
 def _run() -> int:

@@ -14,6 +14,9 @@ from lava_align.recording import Recording
 
 PYTHON = [sys.executable, "-m", "lava_align.cli"]
 
+# Said where there was no compiler.
+NO_ENGINE = "Warning: the compiled engine is missing"
+
 EXPERIMENT = """
 schema = "lava-align-experiment/1"
 dt = "1 ms"
@@ -140,7 +143,10 @@ def test_ctrl_c_keeps_a_native_run_and_resume_completes_it(folder):
         text=True,
         start_new_session=True,
     )
-    assert child.stderr.readline().startswith("simulate (native): 0 %")
+    begun = child.stderr.readline()
+    if begun.startswith(NO_ENGINE):
+        begun = child.stderr.readline()
+    assert begun.startswith("simulate (native): 0 %")
     os.killpg(child.pid, signal.SIGINT)
     rest = child.stderr.read()
     assert child.wait(timeout=100) == 130
@@ -209,7 +215,8 @@ def test_without_lava_everything_else_works(folder, without_lava):
         ["run", "e.toml", "--backend", "brian2", "--out", "x.rec.h5", "--quiet"],
     ):
         done = run(folder, *arguments, **without_lava)
-        assert (done.returncode, done.stderr) == (0, ""), arguments
+        said = [line for line in done.stderr.splitlines() if not line.startswith(NO_ENGINE)]
+        assert (done.returncode, said) == (0, []), arguments
     done = run(folder, "validate", "e.toml", "x.rec.h5", "--quiet", "--json", **without_lava)
     assert done.returncode in (0, 6)
     assert json.loads(done.stdout)["verdict"]
