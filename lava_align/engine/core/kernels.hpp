@@ -37,6 +37,7 @@ struct Kernels {
   // 16 bits, and the result is whether they fit.
   bool (*coefficient)(int n, const Product&, const std::vector<Factor>&, const Learning&, int time,
                       bool finished, int32_t* out, int16_t* narrow);
+  void (*narrow_coefficient)(int n, const Product&, const Learning&, int time, int16_t* narrow);
   // Learning of the tile rows first..last-1.
   void (*learn)(const Learning&, int first, int last);
 };

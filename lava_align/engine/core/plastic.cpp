@@ -60,7 +60,8 @@ Plastic::Plastic(int pre, int post, int gate, bool acts, int n_post, int n_pre, 
     by_clock_ = by_clock_ || p.dependency == kClock;
     if (p.dependency != kPre && !p.pre.empty()) {
       along_pre_[k].resize(times * size_t(stride_pre_));
-      if (p.finished_by_pre()) narrow_pre_[k].resize(times * size_t(stride_pre_));
+      // Registers of 16 bits may end beyond the last time.
+      if (p.finished_by_pre()) narrow_pre_[k].resize(times * size_t(stride_pre_) + 2 * kPad);
     }
     if (p.dependency == kPre) gated_pre_[k].resize(size_t(stride_pre_));
     // A part of the tile rows may end in the middle of a register.
@@ -364,6 +365,8 @@ void Plastic::describe() {
     job.learns[target] = rule_.learns[target];
   }
   job.only_weights = tiles_[DD].empty() && tiles_[DT].empty();
+  job.rows_alike = std::all_of(rule_.products.begin(), rule_.products.end(),
+                               [](const Product& p) { return p.post.empty(); });
   for (const Product& p : rule_.products)
     for (const Factor& f : p.synapse) job.only_weights = job.only_weights && f.variable == W;
   job.tx = tx_.data();
@@ -430,6 +433,10 @@ void Plastic::prepare_pre(size_t k, const Kernels& kernels) {
     int32_t* out = (pre ? along_pre_[k] : along_post_[k]).data() + job.at(time, stride);
     const bool finished = pre ? p.finished_by_pre() : p.finished_by_post();
     int16_t* narrow_out = narrow.empty() ? nullptr : narrow.data() + job.at(time, stride);
+    if (narrow_out != nullptr && p.narrow_by_pre()) {
+      kernels.narrow_coefficient(stride, p, job, time, narrow_out);
+      continue;
+    }
     if (!kernels.coefficient(stride, p, pre ? p.pre : p.post, job, time, finished, out, narrow_out))
       narrow_pre_at_[k] = nullptr;
   }
