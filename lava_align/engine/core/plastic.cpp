@@ -59,7 +59,8 @@ Plastic::Plastic(int pre, int post, int gate, bool acts, int n_post, int n_pre, 
     by_pre_ = by_pre_ || p.dependency == kPre;
     by_clock_ = by_clock_ || p.dependency == kClock;
     if (p.dependency != kPre && !p.pre.empty()) {
-      along_pre_[k].resize(times * size_t(stride_pre_));
+      const bool narrow = p.finished_by_pre() && p.narrow_by_pre();
+      if (!narrow) along_pre_[k].resize(times * size_t(stride_pre_));
       // Registers of 16 bits may end beyond the last time.
       if (p.finished_by_pre()) narrow_pre_[k].resize(times * size_t(stride_pre_) + 2 * kPad);
     }
@@ -433,13 +434,13 @@ void Plastic::prepare_pre(size_t k, const Kernels& kernels) {
     if (!asked_[size_t(time)]) continue;
     const bool pre = p.dependency != kPre;
     const int stride = pre ? stride_pre_ : stride_post_;
-    int32_t* out = (pre ? along_pre_[k] : along_post_[k]).data() + job.at(time, stride);
     const bool finished = pre ? p.finished_by_pre() : p.finished_by_post();
     int16_t* narrow_out = narrow.empty() ? nullptr : narrow.data() + job.at(time, stride);
-    if (narrow_out != nullptr && p.narrow_by_pre()) {
+    if (pre && along_pre_[k].empty()) {
       kernels.narrow_coefficient(stride, p, job, time, narrow_out);
       continue;
     }
+    int32_t* out = (pre ? along_pre_[k] : along_post_[k]).data() + job.at(time, stride);
     if (!kernels.coefficient(stride, p, pre ? p.pre : p.post, job, time, finished, out, narrow_out))
       narrow_pre_at_[k] = nullptr;
   }
