@@ -199,10 +199,11 @@ def test_one_chunk_equals_the_models_on_each_instruction_set(name: str, instruct
 )
 @pytest.mark.parametrize("instructions", _core.instruction_sets())
 @pytest.mark.parametrize("t_epoch", [1, 3])
+@pytest.mark.parametrize("n_pre", [100, 139])
 def test_saturated_rows_of_whole_registers_equal_the_models(
-    dw: str, t_epoch: int, instructions: str
+    dw: str, n_pre: int, t_epoch: int, instructions: str
 ) -> None:
-    n_post, n_pre, n_steps = 17, 139, 40
+    n_post, n_steps = 17, 40
     rng = np.random.default_rng(7)
     rule = LearningRule(dw=Expression.parse(dw), x1=Trace(60, 5), x2=Trace(61, 9), t_epoch=t_epoch)
     inputs = tuple(InputGroup(name=name, size=size) for name, size in (("a", n_pre), ("b", n_post)))
@@ -273,6 +274,74 @@ def test_a_run_goes_on_from_the_state_of_either_engine(semantics: Semantics) -> 
         found, state = whole(core, STEPS - 53)
         assert_same_chunk(found, expected)
         assert_same_state(state, other)
+
+
+@pytest.mark.parametrize("instructions", _core.instruction_sets())
+@pytest.mark.parametrize(("du", "dv"), [(0, 0), (400, 100), (4095, 4095), (1, 4096)])
+def test_neurons_in_and_beyond_24_bits_equal_the_models(
+    du: int, dv: int, instructions: str
+) -> None:
+    edges = [
+        sign * (2**power + more)
+        for sign in (-1, 1)
+        for power in (23, 24, 25)
+        for more in (-1, 0, 1)
+    ]
+    rng = np.random.default_rng(5)
+    inside = rng.integers(-(2**23) + 1, 2**23, 160)
+    # Registers with and without a neuron that is outside.
+    values = np.concatenate((inside, rng.permutation(np.concatenate((edges, inside[:30])))))
+    size = len(values)
+    group = NeuronGroup(
+        name="n", size=size, du=du, dv=dv, vth=131071, bias_mant=rng.integers(-4000, 4000, size)
+    )
+    program = Program(target="test", dt=1e-3, n_steps=4, inputs=(), neurons=(group,), synapses=())
+    engines = Core(program, instructions=instructions), Model(program)
+    for u, v in (
+        (values, inside[:1].repeat(size)),
+        (inside[:1].repeat(size), values),
+        (values,) * 2,
+    ):
+        for engine in engines:
+            state = engine.state()
+            engine.restore({**state, "n.u": u.astype(np.int32), "n.v": v.astype(np.int32)})
+        for _ in range(4):
+            chunks = [engine.run(1, {}, ("n",), ("n.u", "n.v")) for engine in engines]
+            assert_same_chunk(*chunks)
+
+
+@pytest.mark.parametrize("instructions", _core.instruction_sets())
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_decays_of_very_many_traces_equal_the_models(
+    semantics: Semantics, instructions: str
+) -> None:
+    """So many that some come as close to an integer as only exact arithmetic tells."""
+    n_pre, n_steps = 2048, 300
+    rule = replace(
+        rule_of("post-gated"),
+        x1=Trace(127, 50),
+        x2=Trace(33, 65535),
+        y1=Trace(),
+        y2=Trace(),
+        y3=Trace(),
+    )
+    silent = NeuronGroup(name="out", size=1, du=400, dv=100, vth=131071, bias_mant=np.zeros(1))
+    learning = Synapses(name="B", pre="in", post="out", weights=np.zeros((1, n_pre)), learning=rule)
+    program = Program(
+        target="test",
+        dt=1e-3,
+        n_steps=n_steps,
+        inputs=(InputGroup(name="in", size=n_pre),),
+        neurons=(silent,),
+        synapses=(learning,),
+    )
+    given = {"in": Spikes.from_raster(np.random.default_rng(6).random((n_steps, n_pre)) < 0.02)}
+    states = ("B.x1", "B.x2")
+    core = Core(program, semantics, seed=4, instructions=instructions)
+    found = core.run(n_steps, given, (), states)
+    expected = Model(program, semantics, seed=4).run(n_steps, given, (), states)
+    assert_same_chunk(found, expected)
+    assert np.unique(found.states["B.x1"]).size > 100
 
 
 def large(n_pre: int, n_post: int) -> Program:

@@ -29,7 +29,8 @@ struct Kernels {
                    int n_spikes, int scale, int offset, int exponent, int32_t* out);
   void (*columns16)(int begin, int end, int stride, const int16_t* columns, const int32_t* spikes,
                     int n_spikes, int scale, int offset, int exponent, int32_t* out);
-  // Sum of the masked columns of tile rows first..last-1; at most `batch` tiles fit 16 bits.
+  // Sum of columns of tile rows first..last-1, at least one; `masks` has kTile halves per active
+  // tile, all bits set where a column counts; at most `batch` tiles fit 16 bits.
   void (*tiles)(int first, int last, int tile_columns, const int16_t* weights,
                 const int32_t* active, const int16_t* masks, int n_active, int batch,
                 int exponent, int32_t* out);
@@ -37,6 +38,7 @@ struct Kernels {
   // 16 bits, and the result is whether they fit.
   bool (*coefficient)(int n, const Product&, const std::vector<Factor>&, const Learning&, int time,
                       bool finished, int32_t* out, int16_t* narrow);
+  void (*narrow_coefficient)(int n, const Product&, const Learning&, int time, int16_t* narrow);
   // Learning of the tile rows first..last-1.
   void (*learn)(const Learning&, int first, int last);
 };

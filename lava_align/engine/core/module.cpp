@@ -137,7 +137,7 @@ Array<int32_t> read_buffer(Network& network, int k) {
   Array<int32_t> out({p.n_post, p.buffer.slots});
   auto to = out.mutable_unchecked<2>();
   for (int s = 0; s < p.buffer.slots; ++s)
-    for (int j = 0; j < p.n_post; ++j) to(j, s) = p.buffer.slot(s)[j];
+    for (int j = 0; j < p.n_post; ++j) to(j, s) = p.buffer.empty ? 0 : p.buffer.slot(s)[j];
   return out;
 }
 

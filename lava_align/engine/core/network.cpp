@@ -6,6 +6,14 @@
 
 namespace lava_align {
 
+namespace {
+
+// Time between two looks at the clock that is short enough, and most steps.
+constexpr std::chrono::microseconds kClockInterval{500};
+constexpr int64_t kMostBetween = 64;
+
+}  // namespace
+
 int Network::add_neurons(int size, const Lif& lif, const int32_t* bias) {
   const int group = add_input();
   auto n = std::make_unique<Neurons>();
@@ -92,6 +100,17 @@ int64_t Network::run(int64_t n_steps, double seconds, const std::vector<Events>&
   const auto end = clock::now() + std::chrono::duration_cast<clock::duration>(
                                       std::chrono::duration<double>(seconds));
   std::fill(epochs_.begin(), epochs_.end(), 0);
+  // Reading the clock takes as long as a part of a step: less often where steps are short.
+  int64_t asked = 0, often = 1;
+  auto seen = clock::now();
+  const auto late = [&](int64_t s) {
+    if (s < asked + often) return false;
+    const auto now = clock::now();
+    often = now - seen > kClockInterval ? 1 : std::min(2 * often, kMostBetween);
+    asked = s;
+    seen = now;
+    return now > end;
+  };
   for (int64_t s = 0; s < n_steps; ++s) {
     for (size_t g = 0; g < inputs.size(); ++g) {
       const Events& events = inputs[g];
@@ -100,7 +119,7 @@ int64_t Network::run(int64_t n_steps, double seconds, const std::vector<Events>&
       groups_[g] = {events.neuron + first, events.value == nullptr ? nullptr : events.value + first,
                     static_cast<int>(events.offset[s + 1] - first)};
     }
-    const bool last = s + 1 == n_steps || (s % 4 == 3 && clock::now() > end);
+    const bool last = s + 1 == n_steps || late(s);
     advance(step, last, draws, pool);
     for (Recorded& r : recorded) {
       const Spikes& found = groups_[size_t(r.group)];

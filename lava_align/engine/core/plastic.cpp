@@ -47,7 +47,7 @@ Plastic::Plastic(int pre, int post, int gate, bool acts, int n_post, int n_pre, 
   ty_.resize(size_t(stride_post_));
   unstable_.resize(size_t(stride_post_));
   is_row_.resize(size_t(stride_post_));
-  masks_.resize(size_t(tile_columns_) * 32);
+  masks_.resize(size_t(stride_pre_));
   const size_t count = rule_.products.size(), times = rule_.t_epoch == 1 ? 1 : size_t(rule_.t_epoch + 1);
   along_pre_.resize(count);
   narrow_pre_.resize(count);
@@ -59,8 +59,10 @@ Plastic::Plastic(int pre, int post, int gate, bool acts, int n_post, int n_pre, 
     by_pre_ = by_pre_ || p.dependency == kPre;
     by_clock_ = by_clock_ || p.dependency == kClock;
     if (p.dependency != kPre && !p.pre.empty()) {
-      along_pre_[k].resize(times * size_t(stride_pre_));
-      if (p.finished_by_pre()) narrow_pre_[k].resize(times * size_t(stride_pre_));
+      const bool narrow = p.finished_by_pre() && p.narrow_by_pre();
+      if (!narrow) along_pre_[k].resize(times * size_t(stride_pre_));
+      // Registers of 16 bits may end beyond the last time.
+      if (p.finished_by_pre()) narrow_pre_[k].resize(times * size_t(stride_pre_) + 2 * kPad);
     }
     if (p.dependency == kPre) gated_pre_[k].resize(size_t(stride_pre_));
     // A part of the tile rows may end in the middle of a register.
@@ -159,16 +161,17 @@ void Plastic::forward(const Spikes& spikes, const Kernels& kernels, Pool& pool) 
   active_.clear();
   for (int s = 0; s < spikes.n; ++s) {
     const int i = spikes.neuron[s], tile = i / kTile;
-    if (active_.empty() || active_.back() != tile) active_.push_back(tile);
-    int16_t* mask = masks_.data() + tile * 32 + i % kTile;
-    mask[0] = mask[8] = mask[16] = mask[24] = -1;
+    if (active_.empty() || active_.back() != tile) {
+      std::fill_n(masks_.data() + active_.size() * kTile, kTile, int16_t{0});
+      active_.push_back(tile);
+    }
+    masks_[(active_.size() - 1) * kTile + size_t(i % kTile)] = -1;
   }
   const int n_active = static_cast<int>(active_.size());
   pool.split(tile_rows_, int64_t{n_active} * tile_rows_ > kWorthForward, [&](int first, int last) {
     kernels.tiles(first, last, tile_columns_, tiles_[DW].data(), active_.data(), masks_.data(),
                   n_active, batch_, exponent, out);
   });
-  for (int tile : active_) std::memset(masks_.data() + tile * 32, 0, 32 * sizeof(int16_t));
 }
 
 void Plastic::raise(int trace, int neuron) {
@@ -255,12 +258,12 @@ void Plastic::learn(int64_t step, const Spikes& pre, const Spikes& gate,
   if (job.clock || job.force) {
     for (int j = 0; j < n_post; ++j) rows_.push_back(j);
   } else {
-    std::sort(post_spikes_.begin(), post_spikes_.end());
     rows_ = post_spikes_;
     if (rule_.learns[DT])
       for (int j = 0; j < n_post; ++j)
         if (unstable_[size_t(j)] && ty_[size_t(j)] == 0) rows_.push_back(j);
-    std::sort(rows_.begin(), rows_.end());
+    // The spikes of one step are in order.
+    if (rule_.t_epoch > 1 || rule_.learns[DT]) std::sort(rows_.begin(), rows_.end());
   }
   const bool columns = by_pre_ && !pre_spikes_.empty();
   if (!rows_.empty() || columns) {
@@ -269,20 +272,22 @@ void Plastic::learn(int64_t step, const Spikes& pre, const Spikes& gate,
       Numbers& numbers = job.numbers[target];
       numbers.shared = rule_.shared_numbers;
       if (numbers.shared) {
-        numbers.offset = 127 - static_cast<int32_t>(std::floor(128 * draws.synapse[epoch]));
+        numbers.offset = 127 - static_cast<int32_t>(128 * draws.synapse[epoch]);
       } else {
         const uint64_t k = key(rule_.hash_base, 5 + target, step);
         numbers.low = static_cast<uint32_t>(k);
         numbers.high = static_cast<uint32_t>(k >> 32);
       }
     }
-    for (int j : rows_) is_row_[size_t(j)] = -1;
+    if (columns)
+      for (int j : rows_) is_row_[size_t(j)] = -1;
     prepare(kernels);
     const int64_t visits = int64_t(rows_.size()) * tile_columns_ +
                            (columns ? int64_t(pre_spikes_.size()) * tile_rows_ : 0);
     pool.split(tile_rows_, visits > kWorthLearning,
                [&](int first, int last) { kernels.learn(job, first, last); });
-    for (int j : rows_) is_row_[size_t(j)] = 0;
+    if (columns)
+      for (int j : rows_) is_row_[size_t(j)] = 0;
     clear_gates();
     if (rule_.learns[DW]) careful_ = false;
   }
@@ -364,6 +369,8 @@ void Plastic::describe() {
     job.learns[target] = rule_.learns[target];
   }
   job.only_weights = tiles_[DD].empty() && tiles_[DT].empty();
+  job.rows_alike = std::all_of(rule_.products.begin(), rule_.products.end(),
+                               [](const Product& p) { return p.post.empty(); });
   for (const Product& p : rule_.products)
     for (const Factor& f : p.synapse) job.only_weights = job.only_weights && f.variable == W;
   job.tx = tx_.data();
@@ -427,9 +434,13 @@ void Plastic::prepare_pre(size_t k, const Kernels& kernels) {
     if (!asked_[size_t(time)]) continue;
     const bool pre = p.dependency != kPre;
     const int stride = pre ? stride_pre_ : stride_post_;
-    int32_t* out = (pre ? along_pre_[k] : along_post_[k]).data() + job.at(time, stride);
     const bool finished = pre ? p.finished_by_pre() : p.finished_by_post();
     int16_t* narrow_out = narrow.empty() ? nullptr : narrow.data() + job.at(time, stride);
+    if (pre && along_pre_[k].empty()) {
+      kernels.narrow_coefficient(stride, p, job, time, narrow_out);
+      continue;
+    }
+    int32_t* out = (pre ? along_pre_[k] : along_post_[k]).data() + job.at(time, stride);
     if (!kernels.coefficient(stride, p, pre ? p.pre : p.post, job, time, finished, out, narrow_out))
       narrow_pre_at_[k] = nullptr;
   }

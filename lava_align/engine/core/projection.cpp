@@ -20,12 +20,17 @@ constexpr int64_t kWorthColumns = 1 << 19;
 }  // namespace
 
 void Buffer::advance() {
-  if (!empty) {
-    int32_t* first = slot(0);
-    std::fill(first, first + stride, 0);
+  if (slots == 1) {
+    empty = true;
+    return;
   }
+  if (!empty) clear_first();
   head = (head + 1) % slots;
-  if (slots == 1) empty = true;
+}
+
+void Buffer::clear_first() {
+  int32_t* first = slot(0);
+  std::fill(first, first + stride, 0);
 }
 
 Static::Static(int pre, int post, bool acts, int n_post, int n_pre, int slots, int exponent,
@@ -61,8 +66,10 @@ Static::Static(int pre, int post, bool acts, int n_post, int n_pre, int slots, i
 
 void Static::forward(const Spikes& spikes, const Kernels& kernels, Pool& pool) {
   if (spikes.n == 0) return;
+  const bool general = spikes.value != nullptr || !delays_.empty();
+  if (general && buffer.empty) buffer.clear_first();
   buffer.empty = false;
-  if (spikes.value != nullptr || !delays_.empty()) {
+  if (general) {
     forward_general(spikes);
     return;
   }

@@ -28,9 +28,10 @@ class Buffer {
   int32_t* slot(int k) { return values.data() + size_t((head + k) % slots) * size_t(stride); }
   // Makes the first slot, which has been delivered, the last.
   void advance();
+  void clear_first();
 
   int stride, slots;
-  bool empty = true;  // known to hold nothing but 0
+  bool empty = true;  // nothing arrives; where there is one slot, whatever it holds
   int head = 0;
   AlignedVector<int32_t> values;
 };

@@ -5,8 +5,10 @@
 // multiplied once per neuron and epoch, and the loop over synapses is left with multiply, shift, clip.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 namespace lava_align {
@@ -46,6 +48,21 @@ struct Product {
   std::vector<Factor> pre, post, synapse;
 
   // The value of a product depends on one side alone: it can be finished once per neuron.
+  // Whether factors that multiply to at most `largest` give 16 bits throughout.
+  bool narrow(int64_t largest) const {
+    return largest <= INT16_MAX && right <= 15 && left <= 15 &&
+           ((largest >> right) + 1) << left <= INT16_MAX;
+  }
+  // The same of the mantissa and the factors of the pre neuron.
+  bool narrow_by_pre() const {
+    int64_t largest = std::abs(int64_t{mantissa});
+    for (const Factor& f : pre) {
+      if (f.variable == X0 || f.low < INT16_MIN || f.high > INT16_MAX) return false;
+      largest *= std::max(std::abs(int64_t{f.low} + f.constant), std::abs(int64_t{f.high} + f.constant));
+      if (largest > INT16_MAX) return false;
+    }
+    return narrow(largest);
+  }
   bool finished_by_pre() const { return synapse.empty() && post.empty(); }
   bool finished_by_post() const { return synapse.empty() && pre.empty(); }
 };
@@ -68,6 +85,7 @@ struct Learning {
   bool force;                      // every row, whether or not anything happened
   int16_t* synapses[kTargets];     // tiles of w, d, t; null where constantly 0
   bool only_weights;               // no product depends on d or t, and neither is stored
+  bool rows_alike;                 // no product depends on a trace of the post neuron
   int32_t low[kTargets], high[kTargets];
   bool learns[kTargets];
   Numbers numbers[kTargets];
@@ -81,7 +99,8 @@ struct Learning {
   const int32_t* history[5];       // per trace: (t_epoch + 1, stride) or, t_epoch being 1, (stride)
   // Per product. along_pre: vector over pre for y0 and the clock, (t_epoch + 1, stride_pre);
   // gated_pre: for x0, 0 where no spike; along_post: for x0 with factors of post.
-  // narrow_pre: along_pre in 16 bits, null where it does not fit.
+  // narrow_pre: along_pre in 16 bits, null where it does not fit; it stands alone where the product
+  // always fits.
   int32_t* const* along_pre;
   int16_t* const* narrow_pre;
   int32_t* const* gated_pre;
