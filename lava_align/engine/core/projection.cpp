@@ -9,9 +9,10 @@ namespace {
 uint32_t bits(int32_t x) { return static_cast<uint32_t>(x); }
 int32_t integer(uint32_t x) { return static_cast<int32_t>(x); }
 
-int32_t shifted(int32_t x, int exponent) {
-  if (exponent > 0) return exponent > 31 ? 0 : integer(bits(x) << exponent);
-  return x >> std::min(31, -exponent);
+int32_t shifted(int64_t x, int exponent) {
+  const uint32_t low = static_cast<uint32_t>(x);
+  if (exponent > 0) return exponent > 31 ? 0 : integer(low << exponent);
+  return integer(static_cast<uint32_t>(x >> std::min(63, -exponent)));
 }
 
 // Bytes of columns from which two threads pay.
@@ -86,21 +87,24 @@ void Static::forward(const Spikes& spikes, const Kernels& kernels, Pool& pool) {
 }
 
 // Payloads or delays: what arrives at the same time is summed, shifted, and added to the buffer.
+// Lava sums in 32 bits without delays, and products of 32 bits in 64 with them.
 void Static::forward_general(const Spikes& spikes) {
-  std::vector<int32_t> sums(size_t(buffer.stride) * size_t(buffer.slots), 0);
+  std::vector<int64_t> sums(size_t(buffer.stride) * size_t(buffer.slots), 0);
+  const bool wide = !delays_.empty();
   for (int s = 0; s < spikes.n; ++s) {
     const size_t column = size_t(spikes.neuron[s]) * size_t(stride_);
     const int32_t value = spikes.value == nullptr ? 1 : spikes.value[s];
     for (int j = 0; j < n_post; ++j) {
       const size_t at = column + size_t(j);
       const size_t delay = delays_.empty() ? 0 : delays_[at];
-      int32_t& sum = sums[delay * size_t(buffer.stride) + size_t(j)];
-      sum = integer(bits(sum) + bits(weight(at)) * bits(value));
+      int64_t& sum = sums[delay * size_t(buffer.stride) + size_t(j)];
+      sum += integer(bits(weight(at)) * bits(value));
+      if (!wide) sum = integer(static_cast<uint32_t>(sum));
     }
   }
   for (int k = 0; k < buffer.slots; ++k) {
     int32_t* out = buffer.slot(k);
-    const int32_t* sum = sums.data() + size_t(k) * size_t(buffer.stride);
+    const int64_t* sum = sums.data() + size_t(k) * size_t(buffer.stride);
     for (int j = 0; j < n_post; ++j) out[j] = integer(bits(out[j]) + bits(shifted(sum[j], exponent)));
   }
 }
