@@ -92,13 +92,18 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with the code of what happened."""
-    warnings.showwarning = _show_warning
-    sys.exit(_run())
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        code = _run()
+    sys.exit(code)
 
 
-def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+def _show_warning(
+    message: Warning | str, category: type[Warning], *where: Any, **more: Any
+) -> None:
     """Show a warning in words; the line of code it came from is not the user's."""
-    click.echo(f"Warning: {message}", err=True)
+    if not issubclass(category, DeprecationWarning):  # those are for the libraries' authors
+        click.echo(f"Warning: {message}", err=True)
 
 
 def _run() -> int:
