@@ -127,11 +127,6 @@ class Traces:
     saturated: float
     imbalance: float
 
-    @property
-    def flaw(self) -> float:
-        """What makes these traces other than the paper's, relative to their area."""
-        return max(self.saturated, abs(self.imbalance))
-
 
 @dataclass(frozen=True)
 class SampledTraces:
