@@ -126,7 +126,9 @@ def compile_network(
 def lacks(rule: AlignmentRule, target: HardwareTarget) -> tuple[str, ...]:
     """Name what keeps a target from holding a rule; empty if it can."""
     missing = rule.needs.missing_on(
-        third_factor=target.third_factor, graded_spikes=target.graded_spikes
+        third_factor=target.third_factor,
+        graded_spikes=target.graded_spikes,
+        custom_neurons=target.custom_neurons,
     )
     return missing if rule.forms else ("an on-chip form", *missing)
 

@@ -6,6 +6,7 @@ from lava_align.rules.base import (
     Needs,
     OnChipForm,
     Parameter,
+    Plane,
     Quantity,
     Sample,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "Needs",
     "OnChipForm",
     "Parameter",
+    "Plane",
     "Quantity",
     "Sample",
     "get_rule",

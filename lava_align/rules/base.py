@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lava_align.backends.brian2_rules import ReferenceForm
+from lava_align.compiler.program import GradedMode
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.learning_rule import LearningRule
 from lava_align.model.units import Dimension
@@ -53,19 +54,23 @@ class Needs:
     probe_phase: bool = False
     host: bool = False
 
-    def missing_on(self, third_factor: bool, graded_spikes: bool) -> tuple[str, ...]:
+    def missing_on(
+        self, *, third_factor: bool, graded_spikes: bool, custom_neurons: bool
+    ) -> tuple[str, ...]:
         """Name what a target with the given abilities lacks."""
         lacks = []
         if self.factors == 3 and not third_factor:
             lacks.append("third factor")
         if self.graded_spikes and not graded_spikes:
             lacks.append("graded spikes")
+        if self.custom_neuron and not custom_neurons:
+            lacks.append("programmable neurons")
         return tuple(lacks)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Spikes that a feedback projection is expected to see, from a short float run.
+    """Activity that a feedback projection is expected to see, from a short float run.
 
     Parameters
     ----------
@@ -75,12 +80,20 @@ class Sample:
         Step, seconds.
     n_steps : int
         Length of the run that is being compiled for; the sample may be shorter.
+    signals : mapping
+        What else the form looks at, by the names its planes have for it (``post.plus``):
+        (n_steps, n), bool or integers.
+    reach : float or None
+        Largest magnitude that the weights must be able to hold, in units of the rule, where that
+        is known: a rule that matches forward weights absolutely ends at theirs.
     """
 
     pre: Array
     post: Array
     dt: float
     n_steps: int
+    signals: Mapping[str, Array] = field(default_factory=dict)
+    reach: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,13 +139,54 @@ class Quantity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoweredRule:
-    """An on-chip form with its constants.
+class Plane:
+    """Synapses that learn: most forms need one set, some the difference of two.
+
+    Signals are named from the feedback synapse: ``pre`` and ``post`` are the spikes of the upper
+    and the lower population, ``post.plus`` is the output ``plus`` of the lower one.
 
     Parameters
     ----------
     learning : LearningRule
         What the chip runs.
+    name : str
+        Told apart by it from the other planes of a form; empty for the only one.
+    sign : {1, -1}
+        With which its weights enter the feedback weight.
+    pre, gate : str
+        Signals whose events are x0 and y0.
+    modulators : mapping
+        Of a three-factor rule: ``y1`` .. ``y3`` to the signal it takes.
+    graded : str
+        How a payload of ``pre`` enters x1 (see :class:`~lava_align.compiler.program.Synapses`).
+    """
+
+    learning: LearningRule
+    name: str = ""
+    sign: Literal[1, -1] = 1
+    pre: str = "pre"
+    gate: str = "post"
+    modulators: Mapping[str, str] = field(default_factory=dict)
+    graded: GradedMode = "default"
+
+    def synapses(self, projection: str) -> str:
+        """Name of its synapses in a program."""
+        return f"{projection}_{self.name}" if self.name else projection
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Names of all signals it learns from."""
+        return tuple(dict.fromkeys((self.pre, self.gate, *self.modulators.values())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoweredRule:
+    """An on-chip form with its constants.
+
+    Parameters
+    ----------
+    planes : tuple of Plane
+        The feedback weight is the sum of theirs, each with its sign.
     weight_scale : float
         Chip weight units per unit of the reference's weight.
     predictions : mapping
@@ -141,10 +195,16 @@ class LoweredRule:
         Constants asked and realised.
     """
 
-    learning: LearningRule
+    planes: tuple[Plane, ...]
     weight_scale: float
     predictions: Mapping[str, float] = field(default_factory=dict)
     quantities: tuple[Quantity, ...] = ()
+
+    @property
+    def learning(self) -> LearningRule:
+        """What the chip runs, of a form with one plane."""
+        (plane,) = self.planes
+        return plane.learning
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,54 +21,34 @@ The decay of both is in :mod:`lava_align.rules.stdwi_decay`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
-
-import numpy as np
 
 from lava_align.backends.brian2_rules import ReferenceForm
 from lava_align.backends.brian2_rules import Traces as ReferenceTraces
 from lava_align.learning_rule import Expression, LearningRule
+from lava_align.rules.accumulation import (
+    LARGEST_CLOCK,
+    SMALLEST_EXPONENT,
+    WEIGHT_MAX,
+    Spread,
+    thinned,
+)
 from lava_align.rules.base import (
     AlignmentRule,
     LoweredRule,
     Needs,
     OnChipForm,
     Parameter,
+    Plane,
     Quantity,
     Sample,
 )
-from lava_align.rules.stdwi_calibration import (
-    WEIGHT_MAX,
-    Spread,
-    choose_traces,
-)
+from lava_align.rules.stdwi_calibration import choose_traces
 from lava_align.rules.stdwi_decay import Decay, clocks_with_decay, decay_at
-from lava_align.rules.stdwi_traces import SMALLEST_EXPONENT, Traces, trace_area
-from lava_align.rules.stdwi_transfer import (
-    LARGEST_CLOCK,
-    Transfer,
-    choose_transfer,
-    rounding_per_spike,
-)
+from lava_align.rules.stdwi_traces import Traces, trace_area
+from lava_align.rules.stdwi_transfer import Transfer, choose_transfer, rounding_per_spike
 
-Array = np.ndarray[Any, Any]
-
-# Constants are chosen from so many upper and so many lower neurons, evenly spaced: enough to know a
-# spread to a few per cent, and time and memory do not grow with the network.
-NEURONS_LOOKED_AT = 128
 # Share of the weights' variance; costs the correlation with the paper's weights about 0.05.
 NOISE_WORTH_A_DECAY = 0.1
-
-
-def _thinned(sample: Sample) -> Sample:
-    """Evenly spaced neurons of the sample."""
-
-    def some(raster: Array) -> Array:
-        step = -(-raster.shape[1] // NEURONS_LOOKED_AT)
-        return raster[:, ::step]
-
-    return replace(sample, pre=some(sample.pre), post=some(sample.post))
 
 
 def _asked_decay(parameters: Mapping[str, float]) -> float:
@@ -118,7 +98,7 @@ def _lowered(
 ) -> LoweredRule:
     """``gain`` is chip weight units per unit of the trace difference."""
     return LoweredRule(
-        learning=learning,
+        planes=(Plane(learning=learning),),
         weight_scale=gain * traces.kernels.step[0] / parameters["eta"],
         predictions={
             "weight_mean": spread.mean * gain,
@@ -133,13 +113,14 @@ def _lowered(
     )
 
 
-def _two_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
-    sample = _thinned(sample)
+def two_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
+    """Choose constants for the two-stage form; parameters are those of STDWI."""
+    sample = thinned(sample)
     transfer, traces, spread, decay = _best_plan(parameters, sample, where)
     clock = transfer.clock
     learning = LearningRule(
         dt=Expression.parse(f"{traces.kernels.terms(transfer.tag)} - u{clock}*t"),
-        dw=Expression.parse(f"2^{transfer.weight}*u{clock}*t{decay.term}"),
+        dw=Expression.parse(f"2^{transfer.weight}*u{clock}*t{decay.term()}"),
         x1=decay.trace,
         y1=traces.kernels.fast,
         y2=traces.kernels.slow,
@@ -165,9 +146,9 @@ _Plan = tuple[Transfer, Traces, Spread, Decay]
 def _best_plan(parameters: Mapping[str, float], sample: Sample, where: str) -> _Plan:
     # A clock slow enough to express the decay is worth some noise. Decaying weights also leave
     # room for a larger exponent.
-    clocks = clocks_with_decay(_asked_decay(parameters), sample)
+    clocks = clocks_with_decay(_asked_decay(parameters), sample.pre)
     if clocks:
-        leak = _leak(decay_at(_asked_decay(parameters), max(clocks), sample), sample)
+        leak = _leak(decay_at(_asked_decay(parameters), max(clocks), sample.pre), sample)
         plan = _plan(parameters, sample, clocks, leak, where)
         if plan[0].noise <= NOISE_WORTH_A_DECAY:
             return plan
@@ -180,21 +161,22 @@ def _plan(
     room = -SMALLEST_EXPONENT  # what the transfer to the weight can scale down
     traces, spread, exponent = choose_traces(parameters, sample, leak, where, room=room)
     transfer = choose_transfer(sample, traces, spread, exponent, clocks)
-    decay = decay_at(_asked_decay(parameters), transfer.clock, sample)
+    decay = decay_at(_asked_decay(parameters), transfer.clock, sample.pre)
     return transfer, traces, spread, decay
 
 
-def _one_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
-    sample = _thinned(sample)
+def one_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
+    """Choose constants for the one-stage form; parameters are those of STDWI."""
+    sample = thinned(sample)
     asked = _asked_decay(parameters)
-    clock = max(clocks_with_decay(asked, sample), default=LARGEST_CLOCK)
-    decay = decay_at(asked, clock, sample)
+    clock = max(clocks_with_decay(asked, sample.pre), default=LARGEST_CLOCK)
+    decay = decay_at(asked, clock, sample.pre)
     traces, spread, exponent = choose_traces(
         parameters, sample, _leak(decay, sample), where, room=0
     )
     exponent = max(exponent, traces.kernels.smallest_exponent)
     learning = LearningRule(
-        dw=Expression.parse(traces.kernels.terms(exponent) + decay.term),
+        dw=Expression.parse(traces.kernels.terms(exponent) + decay.term()),
         x1=decay.trace,
         y1=traces.kernels.fast,
         y2=traces.kernels.slow,
@@ -272,13 +254,13 @@ STDWI = AlignmentRule(
             name="two-stage",
             summary="exact sums in the tag, moved to the weight on a clock",
             template="dt = a*2^c*x0*y1 - b*2^d*x0*y2 - uK*t;  dw = 2^e*uK*t - m*2^f*uK*x1*w",
-            lower=_two_stage,
+            lower=two_stage,
         ),
         OnChipForm(
             name="one-stage",
             summary="every upper spike moves the weight; each move is rounded",
             template="dw = a*2^c*x0*y1 - b*2^d*x0*y2 - m*2^f*uK*x1*w",
-            lower=_one_stage,
+            lower=one_stage,
         ),
     ),
     reference=REFERENCE,

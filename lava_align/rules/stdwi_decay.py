@@ -23,16 +23,16 @@ import numpy as np
 
 from lava_align.learning_rule import Expression, Trace
 from lava_align.learning_rule.arithmetic import right_shift
-from lava_align.rules.base import Quantity, Sample
+from lava_align.rules.accumulation import LARGEST_CLOCK, SMALLEST_EXPONENT
+from lava_align.rules.base import Quantity
 from lava_align.rules.stdwi_traces import (
     MANTISSAS,
-    SMALLEST_EXPONENT,
     TRACE_MAX,
     TRACE_TOLERANCE,
+    Array,
     trace_area,
     unit_trace,
 )
-from lava_align.rules.stdwi_transfer import LARGEST_CLOCK
 
 # A tick that takes more than this of a weight is no longer a small step of the paper's decay.
 LARGEST_LEAK = 0.5
@@ -80,12 +80,11 @@ class Decay:
         """Relative, without its sign; 0 if nothing was asked for."""
         return abs(self.per_spike / self.asked - 1.0) if self.asked else 0.0
 
-    @property
-    def term(self) -> str:
-        """What it adds to the rule's ``dw``."""
+    def term(self, trace: str = "x1") -> str:
+        """What it adds to the rule's ``dw``, by the trace of that name."""
         if not self.mantissa:
             return ""
-        return f" - {self.mantissa}*2^{self.exponent}*u{self.clock}*x1*w"
+        return f" - {self.mantissa}*2^{self.exponent}*u{self.clock}*{trace}*w"
 
     def quantity(self, where: str) -> Quantity:
         """Asked and realised."""
@@ -98,12 +97,18 @@ class Decay:
         return Quantity.compare(where, name, self.asked, self.per_spike, note=note)
 
 
-def decay_at(asked: float, clock: int, sample: Sample) -> Decay:
-    """Decay on this clock that comes close, with the longest trace; without a term if none does."""
+def decay_at(asked: float, clock: int, events: Array) -> Decay:
+    """Decay on this clock that comes close, with the longest trace; without a term if none does.
+
+    Parameters
+    ----------
+    events : ndarray of bool, shape (n_steps, n)
+        The sample's events that take the share ``asked`` each.
+    """
     none = Decay(asked, clock)
     best = none
     for decay in _candidates(asked, clock):
-        if decay.error < min(best.error, LARGEST_ERROR) and _sound(decay, sample):
+        if decay.error < min(best.error, LARGEST_ERROR) and _sound(decay, events):
             best = decay
             if best.error <= ERROR_TOLERANCE:
                 break
@@ -125,10 +130,10 @@ def _candidates(asked: float, clock: int) -> Iterator[Decay]:
             yield Decay(asked, clock, mantissa, exponent, nearest)
 
 
-def _sound(decay: Decay, sample: Sample) -> bool:
+def _sound(decay: Decay, events: Array) -> bool:
     """Whether trace and leak stay within bounds in the sample."""
     trace = decay.trace
-    values = trace.impulse * (unit_trace(sample.pre, trace.tau) if trace.tau else sample.pre)
+    values = trace.impulse * (unit_trace(events, trace.tau) if trace.tau else events)
     held = np.minimum(values, TRACE_MAX)
     peak = max(float(held.max(initial=0.0)), float(trace.impulse))
     lost = float((values - held).sum())
@@ -149,6 +154,6 @@ def _tau(area: float) -> int:
     return min(near, key=lambda t: abs((trace_area(t) if t else 1.0) - area))
 
 
-def clocks_with_decay(asked: float, sample: Sample) -> list[int]:
+def clocks_with_decay(asked: float, events: Array) -> list[int]:
     """Clocks on which the decay can be held."""
-    return [k for k in range(LARGEST_CLOCK + 1) if decay_at(asked, k, sample).mantissa]
+    return [k for k in range(LARGEST_CLOCK + 1) if decay_at(asked, k, events).mantissa]

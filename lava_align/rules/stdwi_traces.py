@@ -19,12 +19,12 @@ import numpy as np
 
 from lava_align.errors import ConstraintViolationError, Problem
 from lava_align.learning_rule import Trace
+from lava_align.rules.accumulation import SMALLEST_EXPONENT
 from lava_align.rules.base import Sample
 
 Array = np.ndarray[Any, Any]
 
 TRACE_MAX = 127  # 7 bits
-SMALLEST_EXPONENT = -7
 MANTISSAS = range(1, 8)
 SHIFTS = range(-SMALLEST_EXPONENT + 1)
 # Share of a trace's area that saturation may take. It takes it from the neurons that fire most:
@@ -96,10 +96,21 @@ class Kernels:
         """Smallest exponent that the whole difference can be multiplied by."""
         return SMALLEST_EXPONENT + self.shift
 
-    def terms(self, exponent: int) -> str:
-        """``2^exponent`` times the difference at an upper spike, as a rule is written."""
+    def terms(self, exponent: int, at: str = "x0", of: str = "y", factor: str = "") -> str:
+        """``2^exponent`` times the difference, as a rule is written.
+
+        Parameters
+        ----------
+        at : str
+            Dependency at whose events it counts.
+        of : {"x", "y"}
+            Side whose traces 1 and 2 are the fast and the slow one.
+        factor : str
+            A further factor of both products, with its ``*`` in front.
+        """
         fast = _coefficient(self.mantissa[0], exponent)
-        return f"{fast}x0*y1 - {_coefficient(self.mantissa[1], exponent - self.shift)}x0*y2"
+        slow = _coefficient(self.mantissa[1], exponent - self.shift)
+        return f"{fast}{at}*{of}1{factor} - {slow}{at}*{of}2{factor}"
 
 
 def _coefficient(mantissa: int, exponent: int) -> str:

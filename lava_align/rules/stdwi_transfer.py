@@ -9,22 +9,21 @@ the weights' variance, and the least sum wins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from lava_align.rules.accumulation import (
+    SMALLEST_EXPONENT,
+    TAG_MAX,
+    Spread,
+    Term,
+    rounding_variance,
+    window_sums,
+)
 from lava_align.rules.base import Sample
-from lava_align.rules.stdwi_calibration import Spread
-from lava_align.rules.stdwi_traces import SMALLEST_EXPONENT, Traces
-
-Array = np.ndarray[Any, Any]
-
-TAG_MAX = 255
-LARGEST_CLOCK = 9
-# Sums of windows are formed in blocks of about this many numbers.
-BLOCK = 2**21
+from lava_align.rules.stdwi_traces import Traces
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def _transfers(
     clipped = {tag: np.zeros_like(whole) for tag in rounded}
     variance = dict.fromkeys(rounded, 0.0)
     weight = {tag: max(exponent - tag, SMALLEST_EXPONENT) for tag in rounded}
-    for sums in _window_sums(sample, traces.difference, 2**clock):
+    for sums in window_sums([Term(traces.difference, sample.pre)], 2**clock):
         whole += sums.sum(axis=0)
         for tag in rounded:
             held = np.clip(sums * 2.0**tag, -TAG_MAX, TAG_MAX)
@@ -132,28 +131,3 @@ def rounding_per_spike(sample: Sample, traces: Traces, spread: Spread, exponent:
     weights = sample.pre.shape[1] * sample.post.shape[1]
     variance = float(per_step @ upper[spiking]) / weights * spread.noise_steps / len(sample.pre)
     return _share(variance, spread.sd * 2.0**exponent)
-
-
-def rounding_variance(values: Array, exponent: int, shift: int = 0) -> Array:
-    """Variance of stochastic rounding of each of ``values`` times ``2**exponent``.
-
-    ``values`` are those of a sample in floats; on the chip they are multiples of ``2**-shift``.
-    """
-    fraction: Array = np.rint(values * 2.0**shift) * 2.0 ** (exponent - shift) % 1.0
-    variance: Array = fraction * (1.0 - fraction)
-    return variance
-
-
-def _window_sums(sample: Sample, accumulated: Array, length: int) -> Iterator[Array]:
-    """Sums over windows of ``length`` steps, in blocks of shape (n_windows, n_post, n_pre)."""
-    n_steps, n_post = accumulated.shape
-    n_pre = sample.pre.shape[1]
-    block = length * max(1, BLOCK // max(n_post * n_pre, length * max(n_post, n_pre)))
-    for start in range(0, n_steps, block):
-        stop = min(start + block, n_steps)
-        windows = -(-(stop - start) // length)
-        post = np.zeros((windows * length, n_post))
-        pre = np.zeros((windows * length, n_pre))
-        post[: stop - start], pre[: stop - start] = accumulated[start:stop], sample.pre[start:stop]
-        post, pre = post.reshape(windows, length, n_post), pre.reshape(windows, length, n_pre)
-        yield post.transpose(0, 2, 1) @ pre
