@@ -8,114 +8,165 @@ everything else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lava_align.compiler.program import InputGroup, Program, Synapses
-from lava_align.engine.base import Inputs, Semantics
+from lava_align.engine.base import Semantics
 from lava_align.engine.native import load_engine
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.recording import Series, Spikes
-from lava_align.rules import LoweredRule
+from lava_align.rules import LoweredRule, Plane
 
 Array = np.ndarray[Any, Any]
 Signals = Mapping[str, Spikes | Array]
-"""Signal to spikes, or to integers of shape (n_steps, n)."""
+"""Signal to spikes, or to numbers of shape (n_steps, n): integers as they are sent, or real ones
+that the form has a code for."""
+
+FEEDBACK, FORWARD = "feedback", "forward"
 
 
-def group_name(signal: str) -> str:
-    """Name of the input group that stands for a signal."""
-    return signal.replace(".", "_")
-
-
-def plane_program(
-    lowered: LoweredRule, sizes: Mapping[str, int], graded: frozenset[str], n_steps: int, dt: float
-) -> Program:
-    """Build the program of a form's planes between input groups, all weights 0.
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """Weights in chip units, int32.
 
     Parameters
     ----------
-    sizes : mapping
-        Signal to its number of channels; ``pre`` and ``post`` at least.
-    graded : frozenset of str
-        Signals that carry integers.
+    feedback : Series
+        (n, n_post, n_pre): the sum of the planes, each with its sign.
+    forward : Series or None
+        (n, n_pre, n_post), of a rule that changes both paths.
     """
-    needed = dict.fromkeys(name for plane in lowered.planes for name in plane.signals)
-    missing = [name for name in needed if name not in sizes]
-    if missing:
-        raise InvalidInputError(
-            [Problem(f"signals.{name}", "missing", "what the form learns from") for name in missing]
-        )
-    return Program(
-        target="",
-        dt=dt,
-        n_steps=n_steps,
-        inputs=tuple(
-            InputGroup(name=group_name(name), size=sizes[name], graded=name in graded)
-            for name in needed
-        ),
-        neurons=(),
-        synapses=tuple(
-            Synapses(
-                name=plane.synapses("feedback"),
-                pre=group_name(plane.pre),
-                post=group_name(plane.gate),
-                weights=np.zeros((sizes["post"], sizes["pre"])),
-                acts=False,
-                learning=plane.learning,
-                graded=plane.graded,
-                modulators={y: group_name(name) for y, name in plane.modulators.items()},
-                rng_seed=index + 1,
-            )
-            for index, plane in enumerate(lowered.planes)
-        ),
-    )
+
+    feedback: Series
+    forward: Series | None = None
 
 
 def learn(
     lowered: LoweredRule,
     signals: Signals,
     *,
+    shape: tuple[int, int],
     dt: float,
     n_steps: int,
     weight_steps: Sequence[int],
+    weights: Array | None = None,
+    forward: Array | None = None,
     semantics: Semantics = "lava-0.10.0",
     seed: int = 0,
-) -> Series:
-    """Weights that a form learns from given signals, in chip units.
+) -> Learned:
+    """Weights that a form learns from given signals.
 
     Parameters
     ----------
     signals : mapping
-        ``pre``, ``post`` and what else the planes name; see :class:`~lava_align.rules.base.Plane`.
+        What the planes name (see :class:`~lava_align.rules.base.Plane`); what is missing of
+        ``pre`` and ``post`` themselves is silent.
+    shape : tuple of int
+        (n_post, n_pre) of the feedback weights.
     weight_steps : sequence of int
         Ascending steps after which weights are kept.
-
-    Returns
-    -------
-    Series
-        int32, (n, n_post, n_pre): the sum of the planes, each with its sign.
+    weights, forward : ndarray, optional
+        Initial feedback (n_post, n_pre) and forward weights (n_pre, n_post), in units of the rule;
+        zero if not given.
 
     Raises
     ------
     InvalidInputError
         If a signal is missing or does not fit.
     """
-    graded = frozenset(name for name, s in signals.items() if not isinstance(s, Spikes))
-    sizes = {name: s.size if isinstance(s, Spikes) else s.shape[1] for name, s in signals.items()}
-    program = plane_program(lowered, sizes, graded, n_steps, dt)
+    sent = _sent(lowered, signals, shape, n_steps)
+    parts = [(FEEDBACK, plane, plane.synapses(FEEDBACK)) for plane in lowered.planes]
+    parts += [(FORWARD, plane, plane.synapses(FORWARD)) for plane in lowered.forward]
+    start = {FEEDBACK: weights, FORWARD: forward}
+    scaled = {
+        path: None if values is None else values * lowered.weight_scale
+        for path, values in start.items()
+    }
+    program = Program(
+        target="",
+        dt=dt,
+        n_steps=n_steps,
+        inputs=tuple(
+            InputGroup(name=name, size=_size(s), graded=not isinstance(s, Spikes))
+            for name, s in sent.items()
+        ),
+        neurons=(),
+        synapses=tuple(
+            _synapses(name, plane, shape if path == FEEDBACK else shape[::-1], scaled[path], index)
+            for index, (path, plane, name) in enumerate(parts)
+        ),
+    )
     engine = load_engine(program, semantics, seed)
-    given: Inputs = {group_name(name): s for name, s in signals.items()}
-    used = {group.name for group in program.inputs}
-    given = {name: s for name, s in given.items() if name in used}
-    kept = []
+    kept: dict[str, list[Array]] = {path: [] for path, _, _ in parts}
     for step in weight_steps:
-        engine.run(step - engine.step, given, ())
-        kept.append(
-            sum(
-                plane.sign * engine.read(f"{synapses.name}.weights").astype(np.int32)
-                for plane, synapses in zip(lowered.planes, program.synapses, strict=True)
-            )
-        )
-    return Series(step=np.array(weight_steps), values=np.array(kept))
+        engine.run(step - engine.step, sent, ())
+        for path, values in kept.items():
+            planes = [
+                plane.sign * engine.read(f"{name}.weights").astype(np.int32)
+                for of_path, plane, name in parts
+                if of_path == path
+            ]
+            values.append(np.sum(planes, axis=0, dtype=np.int32))
+    series = {p: Series(step=np.array(weight_steps), values=np.array(v)) for p, v in kept.items()}
+    return Learned(feedback=series[FEEDBACK], forward=series.get(FORWARD))
+
+
+def _group(signal: str) -> str:
+    return signal.replace(".", "_")
+
+
+def _size(signal: Spikes | Array) -> int:
+    return signal.size if isinstance(signal, Spikes) else int(signal.shape[1])
+
+
+def _sent(
+    lowered: LoweredRule, signals: Signals, shape: tuple[int, int], n_steps: int
+) -> dict[str, Spikes | Array]:
+    """Signals as input groups send them, by the group's name."""
+    none = np.zeros(0, np.int64)
+    sent: dict[str, Spikes | Array] = {}
+    problems = []
+    for name in dict.fromkeys(n for p in (*lowered.planes, *lowered.forward) for n in p.signals):
+        code = lowered.codes.get(name)
+        given = signals.get(name if code is None else code.of or name)
+        if given is None and name in ("pre", "post"):
+            given = Spikes(step=none, neuron=none, size=shape[name == "pre"])
+        if given is None:
+            problems.append(Problem(f"signals.{name}", "missing", "what the form learns from"))
+            continue
+        if isinstance(given, np.ndarray) and len(given) != n_steps:
+            problems.append(Problem(f"signals.{name}", f"{len(given)} steps", f"{n_steps}"))
+        coded = code is not None and isinstance(given, np.ndarray)
+        sent[_group(name)] = code.encode(given) if coded and code is not None else given
+    if problems:
+        raise InvalidInputError(problems)
+    return sent
+
+
+def _synapses(
+    name: str, plane: Plane, shape: tuple[int, int], weights: Array | None, index: int
+) -> Synapses:
+    return Synapses(
+        name=name,
+        pre=_group(plane.pre),
+        post=_group(plane.gate),
+        weights=np.zeros(shape) if weights is None else on_grid(share(weights, plane)),
+        acts=False,
+        learning=plane.learning,
+        graded=plane.graded,
+        modulators={y: _group(signal) for y, signal in plane.modulators.items()},
+        rng_seed=index + 1,
+    )
+
+
+def share(weights: Array, plane: Plane) -> Array:
+    """What a plane holds of initial weights: all, or its sign of a difference of two."""
+    return weights if not plane.name else np.maximum(plane.sign * weights, 0.0)
+
+
+def on_grid(weights: Array) -> Array:
+    """Weights on the chip's grid of mixed signs, even numbers in -256..254."""
+    return np.clip(2 * np.rint(weights / 2), -256, 254).astype(np.int16)

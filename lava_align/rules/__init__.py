@@ -2,6 +2,7 @@
 
 from lava_align.rules.base import (
     AlignmentRule,
+    Code,
     LoweredRule,
     Needs,
     OnChipForm,
@@ -14,6 +15,7 @@ from lava_align.rules.registry import get_rule, rules
 
 __all__ = [
     "AlignmentRule",
+    "Code",
     "LoweredRule",
     "Needs",
     "OnChipForm",

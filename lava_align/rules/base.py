@@ -22,6 +22,9 @@ from lava_align.model.units import Dimension
 
 Array = np.ndarray[Any, Any]
 
+CODE_ZERO, CODE_MAX = 64, 63
+"""A signed signal is sent as 7 bits: 64 stands for 0."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
@@ -82,7 +85,7 @@ class Sample:
         Length of the run that is being compiled for; the sample may be shorter.
     signals : mapping
         What else the form looks at, by the names its planes have for it (``post.plus``):
-        (n_steps, n), bool or integers.
+        (n_steps, n), bool, integers, or real numbers of signals that have a code.
     reach : float or None
         Largest magnitude that the weights must be able to hold, in units of the rule, where that
         is known: a rule that matches forward weights absolutely ends at theirs.
@@ -179,6 +182,37 @@ class Plane:
         return tuple(dict.fromkeys((self.pre, self.gate, *self.modulators.values())))
 
 
+@dataclass(frozen=True)
+class Code:
+    """How a real-valued signal becomes the integers that neurons send.
+
+    Parameters
+    ----------
+    unit : float
+        Steps per unit of the signal; infinite sends the sign alone.
+    payload : bool
+        Whether it is sent as the payload of graded spikes, of which a trace takes half.
+    of : str
+        The signal it sends, if that has another name than the code.
+    """
+
+    unit: float
+    payload: bool = False
+    of: str = ""
+
+    def encode(self, values: Array) -> Array:
+        """Signed values as 64 plus a step count: int32, 1..127, twice that as a payload.
+
+        Traces and third factors have 7 bits and no sign; a rule subtracts the 64 again.
+        """
+        steps = (
+            np.rint(values * self.unit) if np.isfinite(self.unit) else CODE_MAX * np.sign(values)
+        )
+        steps = np.clip(steps, -CODE_MAX, CODE_MAX)
+        coded: Array = ((steps + CODE_ZERO) * (2 if self.payload else 1)).astype(np.int32)
+        return coded
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoweredRule:
     """An on-chip form with its constants.
@@ -189,6 +223,11 @@ class LoweredRule:
         The feedback weight is the sum of theirs, each with its sign.
     weight_scale : float
         Chip weight units per unit of the reference's weight.
+    forward : tuple of Plane
+        Of a rule that changes both paths: what the forward weights learn by. Signals keep the
+        names they have at the feedback synapse: ``pre`` is ``post`` there.
+    codes : mapping
+        Signal to the code in which it is sent, of signals that are real numbers.
     predictions : mapping
         What the calibration expects: weight spread at the end, largest tag, and the like.
     quantities : tuple of Quantity
@@ -197,6 +236,8 @@ class LoweredRule:
 
     planes: tuple[Plane, ...]
     weight_scale: float
+    forward: tuple[Plane, ...] = ()
+    codes: Mapping[str, Code] = field(default_factory=dict)
     predictions: Mapping[str, float] = field(default_factory=dict)
     quantities: tuple[Quantity, ...] = ()
 
