@@ -19,6 +19,7 @@ from lava_align.compiler.program import GradedMode
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.learning_rule import LearningRule
 from lava_align.model.units import Dimension
+from lava_align.recording import Spikes
 
 Array = np.ndarray[Any, Any]
 
@@ -259,12 +260,16 @@ class OnChipForm:
         The rule with its constants left open, for people.
     lower : callable
         ``lower(parameters, sample, where) -> LoweredRule`` chooses the constants.
+    derive : callable or None
+        ``derive(recorded, n_steps)`` gives the signals beyond spikes that the planes learn from,
+        out of what was recorded of the neurons, by the same names (``post.plus``).
     """
 
     name: str
     summary: str
     template: str
     lower: Callable[[Mapping[str, float], Sample, str], LoweredRule]
+    derive: Callable[[Mapping[str, Spikes], int], Mapping[str, Array]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,6 +49,7 @@ from lava_align.rules.base import (
 Array = np.ndarray[Any, Any]
 
 LARGEST_LEAK = 0.25
+LEAK_ERROR = 0.15
 PRODUCT_SHIFT = 3
 # Weights fill this share of their range if they reach what they are expected to.
 FILLED = 0.8
@@ -89,10 +90,12 @@ class Leak:
         return f" - {self.mantissa}*2^{self.exponent}*u{self.clock}*w"
 
 
-def clocks(asked: float) -> list[int]:
-    """Clocks on which a decay by the share ``asked`` per sample is a small step; at least one."""
+def leaks(asked: float) -> list[Leak]:
+    """Decays on all clocks that come near to the share ``asked`` per sample; at least one."""
     slowest = math.floor(math.log2(LARGEST_LEAK / asked)) if asked else LARGEST_CLOCK
-    return list(range(max(0, min(LARGEST_CLOCK, slowest)) + 1))
+    found = [leak(asked, clock) for clock in range(max(0, min(LARGEST_CLOCK, slowest)) + 1)]
+    near = [f for f in found if abs(f.per_sample - asked) <= LEAK_ERROR * asked]
+    return near or [min(found, key=lambda f: abs(f.per_sample - asked))]
 
 
 def leak(asked: float, clock: int) -> Leak:
@@ -130,10 +133,10 @@ class Way:
 def _way(sample: Sample, upper: str, lower: str, units: float, wanted: float, decay: float) -> Way:
     """Least rounding; ``wanted`` is what a product is to be multiplied by on its way."""
     ways = []
-    for clock in clocks(decay):
+    for found in leaks(decay):
+        clock = found.clock
         tag = _tag_exponent(sample, upper, lower, units, clock)
         weight = max(SMALLEST_EXPONENT, min(0, round(math.log2(wanted)) - tag))
-        found = leak(decay, clock)
         # Samples that a weight remembers, in units of which variances add up.
         memory = min(sample.n_steps, 0.5 / found.per_sample if found.mantissa else math.inf)
         of_products = ROUNDING * 4.0**weight if tag < 0 else 0.0
