@@ -1,0 +1,1 @@
+"""The papers' figures and the fidelity of every on-chip form, remade by command."""
