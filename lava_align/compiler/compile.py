@@ -130,7 +130,7 @@ def lacks(rule: AlignmentRule, target: HardwareTarget) -> tuple[str, ...]:
         graded_spikes=target.graded_spikes,
         custom_neurons=target.custom_neurons,
     )
-    return missing if rule.forms else ("an on-chip form", *missing)
+    return missing if rule.forms or rule.fixed else ("an on-chip form", *missing)
 
 
 def _require_rules_fit(network: Network, target: HardwareTarget) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from lava_align.errors import InvalidInputError, Problem
 from lava_align.learning_rule import LearningRule
 from lava_align.model.units import Dimension
 from lava_align.recording import Spikes
+
+if TYPE_CHECKING:
+    from lava_align.rules.rates.base import RateRule, Signals, Weights
 
 Array = np.ndarray[Any, Any]
 
@@ -287,7 +290,17 @@ class AlignmentRule:
     needs : Needs
     forms : tuple of OnChipForm
         The first is the default; empty if no on-chip form exists.
-    reference : ReferenceForm
+    reference : ReferenceForm or None
+        Of a rule on spikes.
+    rate : RateRule or None
+        Of a rule on rates.
+    rate_signals : callable or None
+        ``rate_signals(signals, weights)``: what the on-chip forms learn from, by the names they
+        have for it, out of what the rule's rates see.
+    fixed : bool
+        Feedback that does not learn: a baseline, which any chip holds.
+    no_form : str
+        Why there is no on-chip form, where there is none.
     """
 
     name: str
@@ -296,8 +309,12 @@ class AlignmentRule:
     equation: str
     parameters: tuple[Parameter, ...]
     needs: Needs
-    forms: tuple[OnChipForm, ...]
-    reference: ReferenceForm
+    forms: tuple[OnChipForm, ...] = ()
+    reference: ReferenceForm | None = None
+    rate: RateRule | None = None
+    rate_signals: Callable[[Signals, Weights], Mapping[str, Array]] | None = None
+    fixed: bool = False
+    no_form: str = ""
 
     def form(self, name: str | None) -> OnChipForm:
         """Return the on-chip form of that name, or the default one for None."""

@@ -94,8 +94,9 @@ def leaks(asked: float) -> list[Leak]:
     """Decays on all clocks that come near to the share ``asked`` per sample; at least one."""
     slowest = math.floor(math.log2(LARGEST_LEAK / asked)) if asked else LARGEST_CLOCK
     found = [leak(asked, clock) for clock in range(max(0, min(LARGEST_CLOCK, slowest)) + 1)]
-    near = [f for f in found if abs(f.per_sample - asked) <= LEAK_ERROR * asked]
-    return near or [min(found, key=lambda f: abs(f.per_sample - asked))]
+    errors = [abs(f.per_sample - asked) for f in found]
+    worst = max(LEAK_ERROR * asked, min(errors))
+    return [f for f, error in zip(found, errors, strict=True) if error <= worst]
 
 
 def leak(asked: float, clock: int) -> Leak:
@@ -293,6 +294,19 @@ def lower_kolen_pollack(parameters: Mapping[str, float], sample: Sample, where: 
     )
 
 
+def lower_product_feedback(
+    parameters: Mapping[str, float], sample: Sample, where: str
+) -> LoweredRule:
+    """Lower product feedback's plastic matrix: Kolen-Pollack with the relays' errors."""
+    return outer_product(
+        sample,
+        where,
+        upper="pre.error",
+        factors=[Factor("post.activity", -parameters["eta"])],
+        decay=parameters["decay"],
+    )
+
+
 def lower_weight_mirror(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
     """Lower the mirror on rates: activity that is noise, times response, less decay."""
     return outer_product(
@@ -366,6 +380,12 @@ KOLEN_POLLACK_FORMS = _form(
     "signed error as payload, activity as third factor, the same on both paths",
     _ONE.replace("2^c", "-2^c", 1),
     lower_kolen_pollack,
+)
+PRODUCT_FEEDBACK_FORMS = _form(
+    "two-stage",
+    "signed relay error as payload, activity as third factor",
+    _ONE.replace("2^c", "-2^c", 1),
+    lower_product_feedback,
 )
 WEIGHT_MIRROR_RATE_FORMS = _form(
     "two-stage", "noise as third factor, response as payload", _ONE, lower_weight_mirror

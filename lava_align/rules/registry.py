@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.rules.base import AlignmentRule
+from lava_align.rules.rate_rules import RATE_RULES
 from lava_align.rules.stdwi import STDWI
 
-_RULES = (STDWI,)
+_RULES = (STDWI, *RATE_RULES)
 
 
 def rules() -> tuple[AlignmentRule, ...]:
