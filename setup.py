@@ -4,7 +4,7 @@ from typing import Any
 
 from setuptools import setup
 
-SOURCES = ("kernels", "projection", "plastic", "network", "module")
+SOURCES = ("kernels", "projection", "plastic", "custom", "network", "module")
 
 
 def extensions() -> list[Any]:
@@ -18,7 +18,9 @@ def extensions() -> list[Any]:
         depends=[
             f"lava_align/engine/core/{name}"
             for name in (
+                "custom.hpp",
                 "forward.inc",
+                "hash.hpp",
                 "kernels.hpp",
                 "kernels.inc",
                 "lanes.inc",

@@ -22,7 +22,7 @@ import numpy as np
 from lava_align.errors import IntegrityError, InvalidInputError, Problem
 from lava_align.files import atomic_path, require_file
 from lava_align.recording_file import SCHEMA, RecordingWriter, read_header
-from lava_align.values import ArrayValue, frozen_array
+from lava_align.values import ADDED, ArrayValue, frozen_array
 
 Array = np.ndarray[Any, Any]
 
@@ -43,6 +43,13 @@ def _in_order(step: Array, neuron: Array) -> bool:
     return bool((later | ((step[1:] == step[:-1]) & (neuron[1:] >= neuron[:-1]))).all())
 
 
+def _require_graded(step: Array, neuron: Array, value: Array) -> None:
+    if (value == 0).any():
+        raise ValueError("a graded spike carries 0")
+    if ((step[1:] == step[:-1]) & (neuron[1:] == neuron[:-1])).any():
+        raise ValueError("two graded spikes of a neuron in one step")
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spikes(ArrayValue):
     """Spikes of one population, sorted by step and then neuron.
@@ -53,25 +60,36 @@ class Spikes(ArrayValue):
     neuron : ndarray of int32, shape (n_spikes,)
     size : int
         Number of neurons, silent ones included.
+    value : ndarray of int32, shape (n_spikes,), or None
+        What graded spikes carry; never 0.
 
     Raises
     ------
     ValueError
-        If the arrays are not integers, do not fit their types or differ in length.
+        If the arrays are not integers, do not fit their types or differ in length, or if a graded
+        spike carries 0 or comes twice.
     """
 
     step: Array
     neuron: Array
     size: int
+    value: Array | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         step = _integers(self.step, np.int64)
         neuron = _integers(self.neuron, np.int32)
+        value = None if self.value is None else _integers(self.value, np.int32)
         if step.ndim != 1 or step.shape != neuron.shape:
             raise ValueError(f"steps {step.shape} and neurons {neuron.shape} do not pair up")
+        if value is not None and value.shape != step.shape:
+            raise ValueError(f"steps {step.shape} and values {value.shape} do not pair up")
         if not _in_order(step, neuron):
             order = np.lexsort((neuron, step))
             step, neuron = step[order], neuron[order]
+            value = None if value is None else value[order]
+        if value is not None:
+            _require_graded(step, neuron, value)
+            object.__setattr__(self, "value", frozen_array(value, np.int32))
         object.__setattr__(self, "size", int(self.size))
         object.__setattr__(self, "step", frozen_array(step, np.int64))
         object.__setattr__(self, "neuron", frozen_array(neuron, np.int32))
@@ -90,10 +108,32 @@ class Spikes(ArrayValue):
         """Put parts of one train together; at least one."""
         if len(parts) == 1:
             return parts[0]
+        values = [part.value for part in parts if part.value is not None]
         return cls(
+            value=np.concatenate(values) if len(values) == len(parts) else None,
             step=np.concatenate([part.step for part in parts]),
             neuron=np.concatenate([part.neuron for part in parts]),
             size=parts[0].size,
+        )
+
+    @classmethod
+    def from_values(cls, values: Array) -> Spikes:
+        """Make graded spikes from integers of shape (n_steps, size); 0 is no spike."""
+        step, neuron = np.nonzero(values)
+        return cls(step=step, neuron=neuron, size=values.shape[1], value=values[step, neuron])
+
+    @property
+    def graded(self) -> bool:
+        """Whether spikes carry values."""
+        return self.value is not None
+
+    def part(self, first: int, last: int) -> Spikes:
+        """Spikes number ``first`` to ``last - 1``."""
+        return Spikes(
+            step=self.step[first:last],
+            neuron=self.neuron[first:last],
+            size=self.size,
+            value=None if self.value is None else self.value[first:last],
         )
 
     def raster(self, n_steps: int) -> Array:
@@ -168,7 +208,7 @@ class Recording(ArrayValue):
     states : mapping
         ``population.variable`` to :class:`Series` of shape (n, size).
     stimuli : mapping
-        Stimulus name to the :class:`Spikes` that were fed in.
+        Stimulus name to the :class:`Spikes` that were fed in, with values if graded.
     not_probed : tuple of str
         Populations, projections and states that exist but were not recorded.
     provenance : mapping
@@ -274,7 +314,12 @@ def _read(file: Any) -> Recording:
 
 def _read_spikes(group: Any) -> dict[str, Spikes]:
     return {
-        name: Spikes(step=node["step"][()], neuron=node["neuron"][()], size=int(node.attrs["size"]))
+        name: Spikes(
+            step=node["step"][()],
+            neuron=node["neuron"][()],
+            size=int(node.attrs["size"]),
+            value=node["value"][()] if "value" in node else None,
+        )
         for name, node in group.items()
     }
 

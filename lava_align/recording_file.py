@@ -1,6 +1,7 @@
 """The recording's HDF5 file: written in one piece or as a run goes on, and read back.
 
-``spikes`` and ``stimuli`` hold a group per population (``step``, ``neuron``, attribute ``size``),
+``spikes`` and ``stimuli`` hold a group per population (``step``, ``neuron``, attribute ``size``, of
+graded spikes ``value`` as well),
 ``weights`` and ``states`` one per series (``step``, ``values``); the attribute ``header`` is JSON,
 and ``digest`` that of the :class:`~lava_align.recording.Recording` in the file.
 """
@@ -56,7 +57,8 @@ class RecordingWriter:
                 node = self._file.require_group(f"{group}/{name}")
                 if group in EVENT_GROUPS:
                     node.attrs["size"] = data.size
-                for column in columns:
+                graded = getattr(data, "value", None) is not None
+                for column in (*columns, "value") if graded else columns:
                     _append(node, column, getattr(data, column))
 
     def finish(self, whole: Recording) -> None:
@@ -124,6 +126,8 @@ def file_digest(file: Any) -> str:
             values: dict[str, Any] = {column: _blocks(node[column]) for column in columns}
             if group in EVENT_GROUPS:
                 values["size"] = int(node.attrs["size"])
+                if "value" in node:
+                    values["value"] = _blocks(node["value"])
             groups[group][name] = Fields(kind, values)
     return content_digest(
         Fields(

@@ -12,7 +12,19 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from lava_align.compiler.program import InputGroup, NeuronGroup, Program, Synapses
+from lava_align.compiler.program import (
+    AnyNeurons,
+    Apical,
+    EscapeGroup,
+    InputGroup,
+    NeuronGroup,
+    Noise,
+    Program,
+    RelayGroup,
+    Sender,
+    Synapses,
+    Window,
+)
 from lava_align.engine.base import Engine
 from lava_align.engine.model import Model
 from lava_align.engine.native import Core
@@ -102,26 +114,22 @@ class Case:
 
 
 @st.composite
-def cases(draw: Draw, n_steps: int = 60, plain: bool = False) -> Case:
+def cases(draw: Draw, n_steps: int = 60) -> Case:
     """Any small network and its input, most of them far into saturation.
 
     Parameters
     ----------
     n_steps : int
         At most so many steps.
-    plain : bool
-        Only what :class:`lava_align.backends.lava.LavaBackend` can run: no graded inputs, no
-        delays, no third factor, no gate of its own.
     """
     sizes = st.integers(1, 4)
-    kinds = st.just(False) if plain else st.booleans()
     inputs = [InputGroup(name="i0", size=draw(sizes))]
-    second = st.builds(InputGroup, name=st.just("i1"), size=sizes, graded=kinds)
+    second = st.builds(InputGroup, name=st.just("i1"), size=sizes, graded=st.booleans())
     inputs += draw(st.lists(second, max_size=1))
     neurons = [draw(_neurons(f"n{k}", draw(sizes))) for k in range(draw(st.integers(0, 3)))]
     synapses = []
     for k in range(draw(st.integers(1, 5))):
-        made, more = draw(_synapses(f"s{k}", tuple(inputs), tuple(neurons), plain))
+        made, more = draw(_synapses(f"s{k}", tuple(inputs), tuple(neurons)))
         synapses.append(made)
         inputs += more
     steps = draw(st.integers(1, n_steps))
@@ -141,18 +149,86 @@ def _seeded() -> st.SearchStrategy[Any]:
     return st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 
+def _decays() -> st.SearchStrategy[int]:
+    return st.sampled_from([0, 1, 400, 2048, 4094, 4095]) | st.integers(0, 4095)
+
+
 @st.composite
-def _neurons(draw: Draw, name: str, size: int) -> NeuronGroup:
-    decays = st.sampled_from([0, 1, 400, 2048, 4094, 4095]) | st.integers(0, 4095)
+def _neurons(draw: Draw, name: str, size: int) -> AnyNeurons:
+    kind = draw(st.sampled_from(["lif", "lif", "extended", "extended", "escape", "relay"]))
+    if kind == "relay":
+        return RelayGroup(name=name, size=size, shift=draw(st.integers(0, 8) | st.integers(0, 31)))
+    if kind == "escape":
+        escape: EscapeGroup = draw(_escape(name, size))
+        return escape
+    lif: NeuronGroup = draw(_lif(name, size))
+    extended: NeuronGroup = draw(_extended(lif)) if kind == "extended" else lif
+    return extended
+
+
+@st.composite
+def _lif(draw: Draw, name: str, size: int) -> NeuronGroup:
     most = draw(st.sampled_from([0, 5, 4095, 32767]))
     return NeuronGroup(
         name=name,
         size=size,
-        du=draw(decays),
-        dv=draw(decays),
+        du=draw(_decays()),
+        dv=draw(_decays()),
         vth=draw(st.sampled_from([0, 1, 20, 300, 131071]) | st.integers(0, 2000)),
         bias_mant=draw(_seeded()).integers(-most, most + 1, size),
         bias_exp=draw(st.integers(-3, 8)),
+    )
+
+
+@st.composite
+def _extended(draw: Draw, lif: NeuronGroup) -> NeuronGroup:
+    """Any of what a group may add to Lava's LIF; several at once as a rule."""
+    near = st.sampled_from([0, 20, 500, 2**17, 2**25 - 1]) | st.integers(0, 4000)
+    noise = st.builds(
+        Noise, leak=st.integers(0, 15), gain=st.integers(-8, 15), report=st.integers(0, 15)
+    )
+    apical = st.builds(Apical, decay=_decays(), report=st.integers(0, 31))
+    window = st.builds(
+        Window,
+        margin=near,
+        reach=near,
+        length=st.integers(1, 5) | st.integers(1, 255),
+        average=st.integers(1, 15),
+        bits=st.integers(1, 6),
+        scale=st.integers(0, 16) | st.integers(0, 31),
+    )
+    below = st.integers(-50, -1) | st.integers(1 - 2**17, 2**17 - 1)
+    reset = draw(st.just(0) | below)
+    return replace(
+        lif,
+        dr=draw(st.none() | _decays()),
+        reset=reset if reset < lif.vth else 0,
+        refractory=draw(st.sampled_from([0, 1, 2, 5, 255])),
+        holds=draw(st.booleans()),
+        noise=draw(st.none() | noise),
+        apical=draw(st.none() | apical),
+        window=draw(st.none() | window),
+    )
+
+
+@st.composite
+def _escape(draw: Draw, name: str, size: int) -> EscapeGroup:
+    rng = draw(_seeded())
+    most = draw(st.sampled_from([0, 100, 2**31 - 1]))
+    tables = {
+        "any": rng.integers(0, 65536, 256),
+        "never": np.zeros(256),
+        "always": np.full(256, 65535),
+        "rising": np.arange(256) * 257,
+    }
+    return EscapeGroup(
+        name=name,
+        size=size,
+        bias=rng.integers(-most, most + 1, size),
+        window=draw(st.integers(1, 6) | st.integers(1, 255)),
+        refractory=draw(st.sampled_from([0, 1, 3, 255])),
+        shift=draw(st.integers(0, 15)),
+        table=tables[draw(st.sampled_from(["any", "any", "rising", "always", "never"]))],
     )
 
 
@@ -161,17 +237,17 @@ def _synapses(
     draw: Draw,
     name: str,
     inputs: tuple[InputGroup, ...],
-    neurons: tuple[NeuronGroup, ...],
-    plain: bool,
+    neurons: tuple[AnyNeurons, ...],
 ) -> tuple[Synapses, list[InputGroup]]:
     """One projection, and the inputs that it needs for itself."""
-    groups: list[InputGroup | NeuronGroup] = [*inputs, *neurons]
-    pre = draw(st.sampled_from(groups))
+    groups: list[InputGroup | AnyNeurons] = [*inputs, *neurons]
+    senders = _senders(inputs, neurons)
+    pre = draw(st.sampled_from([*(g.name for g in groups), *senders]))
     post = draw(st.sampled_from(neurons or groups) | st.sampled_from(groups))
-    shape = (post.size, pre.size)
+    shape = (post.size, senders[pre].size)
     made = Synapses(
         name=name,
-        pre=pre.name,
+        pre=pre,
         post=post.name,
         weights=draw(_weights(shape)),
         weight_exp=draw(st.sampled_from([0, 0, 1, 4]) | st.integers(-9, 8)),
@@ -179,25 +255,46 @@ def _synapses(
         sign_mode=draw(st.just("mixed") | st.sampled_from(["mixed", "excitatory", "inhibitory"])),
         acts=draw(st.sampled_from([True, True, False])),
     )
+    if isinstance(post, NeuronGroup) and post.apical is not None:
+        made = replace(made, into=draw(st.sampled_from(["soma", "apical"])))
     if not draw(st.sampled_from([True, True, False])):
-        longest = 0 if plain else draw(st.sampled_from([0, 0, 1, 5, 63]))
+        longest = draw(st.sampled_from([0, 0, 1, 5, 63]))
         delays = draw(_seeded()).integers(0, longest + 1, shape)
         return replace(made, delays=delays if longest else None), []
-    rule = draw(rules(brief=True, two_factors=plain))
+    rule = draw(rules(brief=True))
     made = replace(made, learning=rule, rng_seed=draw(st.integers(0, 1000)))
-    if plain:
-        return made, []
-    if getattr(pre, "graded", False):
+    if senders[pre].graded:
         modes = ["default", "overwrite", "add_with_saturation", "add_without_saturation"]
         made = replace(made, graded=draw(st.sampled_from(modes)))
-    gates = [group.name for group in groups if group.size == post.size]
+    gates = [sender for sender, what in senders.items() if what.size == post.size]
     made = replace(made, gate=draw(st.none() | st.sampled_from(gates)))
     if not rule.third_factor:
         return made, []
-    given = draw(st.lists(st.sampled_from(POST_TRACES), unique=True))
-    more = {y: InputGroup(name=f"{name}{y}", size=post.size, graded=True) for y in given}
-    modulators = {y: group.name for y, group in more.items()}
-    return replace(made, modulators=modulators), list(more.values())
+    modulated: tuple[Synapses, list[InputGroup]] = draw(_modulated(made, senders))
+    return modulated
+
+
+def _senders(inputs: tuple[InputGroup, ...], neurons: tuple[AnyNeurons, ...]) -> dict[str, Sender]:
+    return Program(
+        target="", dt=1, n_steps=1, inputs=inputs, neurons=neurons, synapses=()
+    ).senders()
+
+
+@st.composite
+def _modulated(
+    draw: Draw, synapses: Synapses, senders: Mapping[str, Sender]
+) -> tuple[Synapses, list[InputGroup]]:
+    """Third factors from ports where there are some, else from inputs of their own."""
+    size = len(synapses.weights)
+    ports = [name for name, what in senders.items() if what.graded and what.size == size]
+    modulators, more = {}, []
+    for y in draw(st.lists(st.sampled_from(POST_TRACES), unique=True)):
+        modulators[y] = f"{synapses.name}{y}"
+        if ports and draw(st.booleans()):
+            modulators[y] = draw(st.sampled_from(ports))
+        else:
+            more.append(InputGroup(name=modulators[y], size=size, graded=True))
+    return replace(synapses, modulators=modulators), more
 
 
 @st.composite
@@ -247,7 +344,7 @@ class _Port:
         self.sent[:] = data
 
 
-def lava_process(program: Program, part: NeuronGroup | Synapses) -> Any:
+def lava_process(program: Program, part: AnyNeurons | Synapses) -> Any:
     """Lava's Process for a neuron group or a projection, not connected."""
     from lava.magma.core.learning.constants import GradedSpikeCfg
     from lava.proc.dense.process import DelayDense, Dense, LearningDense
@@ -317,7 +414,7 @@ class LavaModels:
 
     def __init__(self, program: Program) -> None:
         self.program, self.n_steps = program, 0
-        parts: list[NeuronGroup | Synapses] = [*program.neurons, *program.synapses]
+        parts: list[AnyNeurons | Synapses] = [*program.neurons, *program.synapses]
         self.models = {part.name: _lava_model(lava_process(program, part)) for part in parts}
 
     def step(self, values: Mapping[str, Array]) -> dict[str, Array]:
@@ -365,7 +462,7 @@ def run_on_lava(case: Case) -> dict[str, Array]:
     from lava.proc.io.source import RingBuffer
 
     program = case.program
-    parts: list[NeuronGroup | Synapses] = [*program.neurons, *program.synapses]
+    parts: list[AnyNeurons | Synapses] = [*program.neurons, *program.synapses]
     processes = {part.name: lava_process(program, part) for part in parts}
     senders = {
         **{name: RingBuffer(data=rows.T.astype(np.int32)) for name, rows in case.inputs.items()},
@@ -398,7 +495,8 @@ def run_on_lava(case: Case) -> dict[str, Array]:
 def state_names(program: Program) -> tuple[str, ...]:
     """Names of everything that :meth:`lava_align.engine.base.Engine.read` must know."""
     plastic = [f"{s.name}.{v}" for s in program.plastic() for v in ("weights", "t", "d", *TRACES)]
-    return (*(f"{group.name}.{v}" for group in program.neurons for v in "uv"), *plastic)
+    arrived = [f"{g.name}.arrived" for g in program.neurons if isinstance(g, EscapeGroup)]
+    return (*program.states(), *arrived, *plastic)
 
 
 def first_difference(case: Case, *engines: Engine) -> str | None:

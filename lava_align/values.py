@@ -22,6 +22,25 @@ def frozen_array(value: Any, dtype: Any) -> np.ndarray[Any, Any]:
     return array
 
 
+ADDED = {"added": True}
+"""Metadata of a field that came later than its class.
+
+Where it has its default it is in no digest and in no file, so that what was written before it came
+stays valid to the byte.
+"""
+
+
+def written_fields(value: Any) -> dict[str, Any]:
+    """Fields of a dataclass, but those that are :data:`ADDED` and have their default."""
+    entries = {}
+    for entry in fields(value):
+        item = getattr(value, entry.name)
+        usual = not isinstance(item, np.ndarray) and item == entry.default
+        if not (usual and entry.metadata == ADDED):
+            entries[entry.name] = item
+    return entries
+
+
 @dataclass(frozen=True)
 class ArrayBlocks:
     """An array too large to hold, for :func:`content_digest`.
@@ -60,8 +79,7 @@ def _update(digest: Any, value: Any) -> None:
             _update(digest, entry)
         digest.update(b")")
     elif is_dataclass(value) and not isinstance(value, type):
-        entries = {field.name: getattr(value, field.name) for field in fields(value)}
-        _update(digest, Fields(type(value).__name__, entries))
+        _update(digest, Fields(type(value).__name__, written_fields(value)))
     elif isinstance(value, Mapping):
         digest.update(f"map:{len(value)}:".encode())
         for key in sorted(value):

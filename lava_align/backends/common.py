@@ -1,9 +1,15 @@
-"""What every run of a Program needs, whichever backend makes it."""
+"""What every run of a Program needs, whichever backend makes it.
+
+Input groups are given as :class:`~lava_align.recording.Spikes`, which carry values if the group is
+graded, or as arrays of shape (n_steps, size), which :func:`as_spikes` turns into those.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 from lava_align.backends.base import Probes
 from lava_align.compiler.program import Program
@@ -11,11 +17,47 @@ from lava_align.errors import InvalidInputError, Problem
 from lava_align.recording import Spikes
 from lava_align.spike_stream import SpikeStream
 
+Array = np.ndarray[Any, Any]
+RunInputs = Mapping[str, Spikes | Array]
+"""Input group to its spikes, or to integers of shape (n_steps, size), 0 being no spike."""
+
+
+def as_spikes(program: Program, inputs: RunInputs) -> dict[str, Spikes]:
+    """Inputs in the form in which they are run and recorded.
+
+    Raises
+    ------
+    InvalidInputError
+        If arrays are no integers of 32 bits, or not of two dimensions; with every problem.
+    """
+    graded = {group.name for group in program.inputs if group.graded}
+    arrays = {name: given for name, given in inputs.items() if not isinstance(given, Spikes)}
+    problems = [
+        Problem(f"inputs.{name}", f"{array.dtype} of shape {array.shape}", "int32 (n_steps, size)")
+        for name, array in arrays.items()
+        if array.ndim != 2
+        or array.dtype.kind not in "biu"
+        or (array.size and not -(2**31) <= int(array.min()) <= int(array.max()) < 2**31)
+    ]
+    if problems:
+        raise InvalidInputError(problems)
+    made = {
+        name: Spikes.from_values(array.astype(np.int32))
+        if name in graded
+        else Spikes.from_raster(array != 0)
+        for name, array in arrays.items()
+    }
+    return {
+        name: made[name] if not isinstance(given, Spikes) else given
+        for name, given in inputs.items()
+    }
+
 
 def recorded_groups(program: Program, probes: Probes) -> tuple[str, ...]:
-    """Neuron groups whose spikes are recorded, in the order of the program."""
-    names = tuple(group.name for group in program.neurons)
-    return names if probes.spikes is None else tuple(n for n in names if n in probes.spikes)
+    """Groups and binary ports whose spikes are recorded, in the order of the program."""
+    if probes.spikes is None:
+        return tuple(group.name for group in program.neurons)
+    return tuple(name for name in program.spiking() if name in probes.spikes)
 
 
 def check_run(
@@ -28,24 +70,13 @@ def check_run(
     InvalidInputError
         With every problem.
     """
-    problems = []
-    if n_steps < 1:
-        problems.append(Problem("n_steps", str(n_steps), "at least 1"))
-    sizes = {group.name: group.size for group in program.inputs}
-    for name in sorted(set(inputs) | set(sizes)):
-        if name not in sizes:
-            problems.append(Problem(f"inputs.{name}", "unknown", f"one of {sorted(sizes)}"))
-        elif name not in inputs:
-            problems.append(Problem(f"inputs.{name}", "missing", "spikes for every input group"))
-        elif inputs[name].size != sizes[name]:
-            size = f"{inputs[name].size} channels"
-            problems.append(Problem(f"inputs.{name}", size, f"{sizes[name]}"))
-    names = [group.name for group in program.neurons]
-    states = [f"{name}.{variable}" for name in names for variable in "uv"]
-    for key, given, known in (("spikes", probes.spikes, names), ("states", probes.states, states)):
+    problems = [] if n_steps >= 1 else [Problem("n_steps", str(n_steps), "at least 1")]
+    problems += _input_problems(program, inputs)
+    known = {"spikes": list(program.spiking()), "states": list(program.states())}
+    for key, given in (("spikes", probes.spikes), ("states", probes.states)):
         for name in given or ():
-            if name not in known:
-                problems.append(Problem(f"probes.{key}", repr(name), f"one of {known}"))
+            if name not in known[key]:
+                problems.append(Problem(f"probes.{key}", repr(name), f"one of {known[key]}"))
     for step in probes.weight_steps:
         if not 0 <= step <= n_steps:
             problems.append(Problem("probes.weight_steps", str(step), f"0..{n_steps}"))
@@ -53,10 +84,25 @@ def check_run(
         raise InvalidInputError(problems)
 
 
+def _input_problems(
+    program: Program, inputs: Mapping[str, Spikes | SpikeStream]
+) -> Iterator[Problem]:
+    groups = {group.name: group for group in program.inputs}
+    for name in sorted({*inputs, *groups}):
+        where = f"inputs.{name}"
+        if name not in groups:
+            yield Problem(where, "unknown", f"one of {sorted(groups)}")
+        elif name not in inputs:
+            yield Problem(where, "missing", "spikes for every input group")
+        elif inputs[name].size != groups[name].size:
+            yield Problem(where, f"{inputs[name].size} channels", f"{groups[name].size}")
+        elif inputs[name].graded and not groups[name].graded:
+            yield Problem(where, "graded spikes", "spikes without values")
+
+
 def before(n_steps: int, spikes: Spikes) -> Spikes:
     """Drop spikes from step ``n_steps`` on."""
-    sent = spikes.step < n_steps
-    return Spikes(step=spikes.step[sent], neuron=spikes.neuron[sent], size=spikes.size)
+    return spikes.part(0, int(np.searchsorted(spikes.step, n_steps)))
 
 
 def not_probed(program: Program, probes: Probes) -> tuple[str, ...]:
@@ -64,7 +110,6 @@ def not_probed(program: Program, probes: Probes) -> tuple[str, ...]:
     recorded: set[Any] = {*recorded_groups(program, probes), *probes.states}
     if probes.weight_steps:
         recorded.update(projection.name for projection in program.plastic())
-    groups = [group.name for group in program.neurons]
-    states = [f"{name}.{variable}" for name in groups for variable in "uv"]
     plastic = [projection.name for projection in program.plastic()]
-    return tuple(name for name in (*groups, *plastic, *states) if name not in recorded)
+    names = (*program.spiking(), *plastic, *program.states())
+    return tuple(name for name in names if name not in recorded)

@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 
 from lava_align.backends.base import Probes, ProgressCallback
-from lava_align.backends.common import before, check_run, not_probed
+from lava_align.backends.common import RunInputs, as_spikes, before, check_run, not_probed
 from lava_align.backends.lava_group import end_group, new_prefix, private_folder
 from lava_align.backends.lava_job import (
     FAILURE_FILE,
@@ -100,7 +100,7 @@ class LavaBackend:
     def run(
         self,
         program: Program,
-        inputs: Mapping[str, Spikes],
+        inputs: RunInputs,
         n_steps: int,
         probes: Probes | None = None,
         progress: ProgressCallback | None = None,
@@ -133,8 +133,9 @@ class LavaBackend:
         """
         probes = probes or Probes()
         require_lava()
-        check_run(program, inputs, n_steps, probes)
-        job = make_job(program, inputs, n_steps, probes, self.numerics)
+        given = as_spikes(program, inputs)
+        check_run(program, given, n_steps, probes)
+        job = make_job(program, given, n_steps, probes, self.numerics)
         deadline = self.deadline
         if deadline is None:
             deadline = estimated_deadline(program, n_steps)
@@ -147,7 +148,7 @@ class LavaBackend:
             dt=program.dt,
             n_steps=n_steps,
             **recorded,
-            stimuli={name: before(n_steps, given) for name, given in inputs.items()},
+            stimuli={name: before(n_steps, spikes) for name, spikes in given.items()},
             not_probed=not_probed(program, probes),
             provenance={"lava_nc": lava_version(), "program": program.digest()},
         )

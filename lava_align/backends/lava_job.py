@@ -86,6 +86,7 @@ def make_job(
         arrays[f"step{i}"], arrays[f"channel{i}"] = given.step[sent], given.neuron[sent]
     neurons = []
     for i, neuron in enumerate(program.neurons):
+        assert isinstance(neuron, NeuronGroup)
         parameters, arrays[f"bias{i}"] = _neuron(neuron, numerics, exponents[neuron.name])
         recorded = {v: f"{v}{i}.npy" for v in "uv" if f"{neuron.name}.{v}" in probes.states}
         if neuron.name in recorded_groups(program, probes):
@@ -113,6 +114,8 @@ def make_job(
 
 def _not_wired(program: Program) -> Iterator[Problem]:
     """Name what Lava could do and this backend does not build."""
+    for name in program.custom_neurons():
+        yield Problem(f"neurons.{name}", "custom neurons", "Lava's LIF")
     for group in program.inputs:
         if group.graded:
             yield Problem(f"inputs.{group.name}", "graded spikes", "spikes without payload")

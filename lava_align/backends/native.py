@@ -14,7 +14,13 @@ import numpy as np
 
 from lava_align._version import __version__
 from lava_align.backends.base import Probes, ProgressCallback
-from lava_align.backends.common import check_run, not_probed, recorded_groups
+from lava_align.backends.common import (
+    RunInputs,
+    as_spikes,
+    check_run,
+    not_probed,
+    recorded_groups,
+)
 from lava_align.compiler.program import Program
 from lava_align.engine.base import Engine, Semantics
 from lava_align.engine.native import load_engine
@@ -37,7 +43,7 @@ class NativeBackend:
     semantics : {"lava-0.10.0", "independent-rounding"}
         Lava's rounding with one shared random number, or one of its own for every synapse.
     seed : int
-        Of the independent rounding.
+        Of the independent rounding, and of neurons that draw.
     threads : int
         At least 1; the integers do not depend on it.
     """
@@ -54,7 +60,7 @@ class NativeBackend:
     def run(
         self,
         program: Program,
-        inputs: Mapping[str, Spikes],
+        inputs: RunInputs,
         n_steps: int,
         probes: Probes | None = None,
         progress: ProgressCallback | None = None,
@@ -69,10 +75,11 @@ class NativeBackend:
             On Ctrl-C; it holds what was recorded until then.
         """
         probes = probes or Probes()
-        check_run(program, inputs, n_steps, probes)
+        given = as_spikes(program, inputs)
+        check_run(program, given, n_steps, probes)
         held = run_bytes(program, probes, n_steps)
         require_memory("run", held, "fewer probes, or run_to_file, which streams to disk")
-        streams = {name: SpikeStream.of(spikes) for name, spikes in inputs.items()}
+        streams = {name: SpikeStream.of(spikes) for name, spikes in given.items()}
         made: list[Recording] = []
         try:
             with deferred_interrupt() as interrupt:
@@ -152,7 +159,7 @@ def _stretch(
     """Run up to step ``stop`` and record."""
     start, program = engine.step, engine.program
     groups = recorded_groups(program, probes)
-    sizes = {group.name: group.size for group in program.neurons}
+    senders = program.senders()
     weights: dict[str, list[Series]] = {}
     if start == 0 and 0 in snapshots:
         _snapshot(engine, weights)
@@ -164,7 +171,7 @@ def _stretch(
         header,
         n_steps=stop,
         spikes={
-            name: Spikes(step=step, neuron=neuron, size=sizes[name])
+            name: Spikes(step=step, neuron=neuron, size=senders[name].size)
             for name, (step, neuron) in chunk.spikes.items()
         },
         weights={name: Series.joined(series) for name, series in weights.items()},
@@ -193,9 +200,9 @@ def run_bytes(program: Program, probes: Probes, n_steps: int) -> int:
 
     Spikes are left out: how many there will be nobody knows.
     """
-    sizes = {group.name: group.size for group in program.neurons}
+    sizes = program.states()
     engine = sum(3 * synapses.weights.size for synapses in program.synapses)
     snapshots = len(set(probes.weight_steps)) * sum(s.weights.size for s in program.plastic())
-    states: int = n_steps * sum(sizes[name.rpartition(".")[0]] for name in probes.states)
+    states: int = n_steps * sum(sizes[name] for name in probes.states)
     # Both are joined from their parts, which exist once more meanwhile; int32.
     return engine + 2 * 4 * (snapshots + states)

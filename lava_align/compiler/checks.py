@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lava_align.compiler.place import fill, loads
-from lava_align.compiler.program import NeuronGroup, Program, Synapses
+from lava_align.compiler.program import AnyNeurons, NeuronGroup, Program, Synapses
+from lava_align.compiler.ranges import neuron_problems
 from lava_align.errors import ConstraintViolationError, Problem
 from lava_align.learning_rule import LearningRule
 
@@ -38,7 +39,8 @@ class Check:
     Parameters
     ----------
     id : str
-        Key path of the fact in the target's file.
+        Key path of the fact in the target's file; ``neuron_program`` for the ranges of our own
+        neuron programs, which are the same on every target.
     object : str
         What was checked: key path in the program, or a core with its neurons.
     value : int, str or bool
@@ -78,7 +80,7 @@ def check(program: Program, target: HardwareTarget) -> tuple[Check, ...]:
         :func:`lava_align.compiler.place.fill`.
     """
     checks: list[Check] = []
-    payloads = {group.name for group in program.inputs if group.graded}
+    payloads = {name for name, sender in program.senders().items() if sender.graded}
     for group in program.neurons:
         checks.extend(_neuron_checks(group, target))
     for synapses in program.synapses:
@@ -161,9 +163,27 @@ def _make(key: str, where: str, value: int | str | bool, fact: Fact[Any], hint: 
     )
 
 
-def _neuron_checks(group: NeuronGroup, target: HardwareTarget) -> Iterator[Check]:
+def _neuron_checks(group: AnyNeurons, target: HardwareTarget) -> Iterator[Check]:
     number = _Table(target, "number")
     where = f"neurons.{group.name}"
+    if group.custom:
+        yield number(
+            "custom_neurons", f"{where} custom neuron", True, "use plain LIF, or the target loihi2"
+        )
+    for problem in neuron_problems(group):
+        yield Check(
+            id="neuron_program",
+            object=problem.where,
+            value=problem.value,
+            limit=problem.allowed,
+            severity="error",
+            evidence="code",
+            source="this package's neuron programs (docs/engine_semantics.md)",
+            verdict="fail",
+            hint="use a value in the range",
+        )
+    if not isinstance(group, NeuronGroup):
+        return
     yield number("du", f"{where}.du", group.du, "lengthen tau_syn, or use another time step")
     yield number("dv", f"{where}.dv", group.dv, "lengthen tau_m, or use another time step")
     yield number(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_align.compiler.program import Program, Synapses
+from lava_align.compiler.program import AnyNeurons, NeuronGroup, Program, Synapses
 
 if TYPE_CHECKING:
     from lava_align.targets import HardwareTarget
@@ -178,8 +178,10 @@ class Demand:
             "out_axons_per_core": sum(
                 int(slots[piece.group][piece.start : piece.stop].sum()) for piece in pieces
             ),
-            "compartment_profiles_per_core": len({(group.du, group.dv) for group in groups}),
-            "threshold_profiles_per_core": len({group.vth for group in groups}),
+            "compartment_profiles_per_core": len({_profile(group) for group in groups}),
+            "threshold_profiles_per_core": len(
+                {group.vth for group in groups if isinstance(group, NeuronGroup)}
+            ),
             "synapse_formats_per_core": len({f for entry in lists for f in entry.formats}),
             "pre_trace_configs_per_core": len({(rule.x1, rule.x2) for rule in rules if rule}),
             "learning_rules_per_core": len(rules),
@@ -193,14 +195,25 @@ class Demand:
         }
         for pieces in cores:
             for pre, present in _sources(self._lists(pieces)).items():
-                if pre in counts:
-                    counts[pre] += present
+                # A port's spikes leave from the neurons of its group.
+                sender = pre if pre in counts else pre.rpartition(".")[0]
+                if sender in counts:
+                    counts[sender] += present
         return counts
 
     def _lists(self, pieces: Sequence[Piece]) -> Iterator[Lists]:
         for piece in pieces:
             for incoming in self._incoming[piece.group]:
                 yield incoming.lists(piece)
+
+
+def _profile(group: AnyNeurons) -> tuple[object, ...]:
+    """What neurons of one profile have in common, beside the threshold."""
+    if isinstance(group, NeuronGroup):
+        options = (group.dr, group.reset, group.refractory, group.holds)
+        return (group.du, group.dv, *options, group.noise, group.apical, group.window)
+    # The table of an escape neuron is of the group.
+    return (group.name,)
 
 
 def _sources(lists: Sequence[Lists] | Iterator[Lists]) -> dict[str, Array]:

@@ -12,23 +12,39 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lava_align.compiler.program import InputGroup, NeuronGroup, Program, Synapses
+from lava_align.compiler.program import (
+    AnyNeurons,
+    Apical,
+    EscapeGroup,
+    InputGroup,
+    NeuronGroup,
+    Noise,
+    Program,
+    RelayGroup,
+    Synapses,
+    Window,
+)
 from lava_align.compiler.wellformed import program_problems
 from lava_align.errors import IntegrityError, InvalidInputError, Problem
 from lava_align.files import atomic_folder
 from lava_align.learning_rule import LearningRule
+from lava_align.values import written_fields
 
 Array = np.ndarray[Any, Any]
 
 SCHEMA = "lava-align-program/1"
 MANIFEST = "manifest.json"
+
+KINDS: Mapping[str, type[AnyNeurons]] = {"escape": EscapeGroup, "relay": RelayGroup}
+"""Entry ``kind`` of neurons; those without are :class:`NeuronGroup`."""
+PARTS: Mapping[str, Any] = {"noise": Noise, "apical": Apical, "window": Window}
 
 
 def npy_bytes(array: Array) -> bytes:
@@ -74,7 +90,9 @@ def canonical_json(content: Any) -> bytes:
 def program_files(program: Program) -> dict[str, bytes]:
     """All files of a program's folder, name to bytes, manifest included."""
     arrays: dict[str, Array] = {}
-    neurons = [_plain(group, arrays, f"neurons.{group.name}") for group in program.neurons]
+    neurons = [
+        _plain(group, arrays, f"neurons.{group.name}") | _kind(group) for group in program.neurons
+    ]
     synapses = [_plain(s, arrays, f"synapses.{s.name}") for s in program.synapses]
     files = {name: npy_bytes(array) for name, array in arrays.items()}
     manifest = {
@@ -204,17 +222,23 @@ def _require_hashes(files: Mapping[str, bytes], listed: Mapping[str, Any], where
 def _plain(value: Any, arrays: dict[str, Array], prefix: str) -> dict[str, Any]:
     """Dataclass to JSON-plain values; arrays go to ``arrays`` and leave their file name."""
     plain: dict[str, Any] = {}
-    for field in fields(value):
-        item = getattr(value, field.name)
+    for field, item in written_fields(value).items():
         if isinstance(item, np.ndarray):
-            name = f"{prefix}.{field.name}.npy"
+            name = f"{prefix}.{field}.npy"
             arrays[name] = item
-            plain[field.name] = name
+            plain[field] = name
         elif isinstance(item, LearningRule):
-            plain[field.name] = item.to_dict()
+            plain[field] = item.to_dict()
+        elif isinstance(item, Noise | Apical | Window):
+            plain[field] = asdict(item)
         else:
-            plain[field.name] = dict(item) if isinstance(item, Mapping) else item
+            plain[field] = dict(item) if isinstance(item, Mapping) else item
     return plain
+
+
+def _kind(group: AnyNeurons) -> dict[str, str]:
+    kinds = [kind for kind, made in KINDS.items() if isinstance(group, made)]
+    return {"kind": kinds[0]} if kinds else {}
 
 
 def _manifest(data: bytes, where: object) -> dict[str, Any]:
@@ -243,10 +267,7 @@ def _program(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Program
         dt=manifest["dt"],
         n_steps=manifest["n_steps"],
         inputs=tuple(InputGroup(**entry) for entry in manifest["inputs"]),
-        neurons=tuple(
-            NeuronGroup(**{**entry, "bias_mant": array(entry["bias_mant"])})
-            for entry in manifest["neurons"]
-        ),
+        neurons=tuple(_neurons(entry, array) for entry in manifest["neurons"]),
         synapses=tuple(
             Synapses(
                 **{
@@ -262,3 +283,16 @@ def _program(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Program
         ),
         mirrors=manifest["mirrors"],
     )
+
+
+def _neurons(entry: Mapping[str, Any], array: Callable[[str], Array]) -> AnyNeurons:
+    kind, content = entry.get("kind"), {k: v for k, v in entry.items() if k != "kind"}
+    if kind == "relay":
+        return RelayGroup(**content)
+    if kind == "escape":
+        arrays = {key: array(content[key]) for key in ("bias", "table")}
+        return EscapeGroup(**{**content, **arrays})
+    if "kind" in entry:
+        raise ValueError(f"neurons of kind {kind!r}")
+    parts = {key: made(**content[key]) for key, made in PARTS.items() if key in content}
+    return NeuronGroup(**{**content, "bias_mant": array(content["bias_mant"]), **parts})

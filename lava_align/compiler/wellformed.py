@@ -12,8 +12,11 @@ from dataclasses import fields
 from typing import Any, get_args
 
 from lava_align.compiler.program import (
+    AnyNeurons,
+    EscapeGroup,
     GradedMode,
     InputGroup,
+    Into,
     NeuronGroup,
     Program,
     SignMode,
@@ -21,7 +24,13 @@ from lava_align.compiler.program import (
 )
 from lava_align.errors import Problem
 
-_SCALARS = {"str": str, "int": int, "float": float, "bool": bool}
+_SCALARS = {
+    "str": (str,),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float": (float,),
+    "bool": (bool,),
+}
 
 
 def program_problems(program: Program) -> Iterator[Problem]:
@@ -32,6 +41,12 @@ def program_problems(program: Program) -> Iterator[Problem]:
     parts: list[tuple[str, Any]] = [("program", program)]
     for kind in ("inputs", "neurons", "synapses"):
         parts += [(f"{kind}[{i}]", part) for i, part in enumerate(getattr(program, kind))]
+    parts += [
+        (f"neurons[{i}].{name}", getattr(group, name))
+        for i, group in enumerate(program.neurons)
+        for name in ("noise", "apical", "window")
+        if isinstance(group, NeuronGroup) and getattr(group, name) is not None
+    ]
     mistyped = [problem for where, part in parts for problem in _type_problems(where, part)]
     yield from mistyped
     # What has the wrong type cannot be compared.
@@ -41,10 +56,11 @@ def program_problems(program: Program) -> Iterator[Problem]:
 
 def _type_problems(where: str, part: Any) -> Iterator[Problem]:
     for field in fields(part):
-        kind = _SCALARS.get(str(field.type))
+        kinds = _SCALARS.get(str(field.type))
         value = getattr(part, field.name)
-        if kind is not None and type(value) is not kind:
-            yield Problem(f"{where}.{field.name}", f"{value!r:.60}", f"a {kind.__name__}")
+        if kinds is not None and type(value) not in kinds:
+            allowed = f"a {' or '.join(kind.__name__ for kind in kinds)}"
+            yield Problem(f"{where}.{field.name}", f"{value!r:.60}", allowed)
 
 
 def _content_problems(program: Program) -> Iterator[Problem]:
@@ -52,9 +68,10 @@ def _content_problems(program: Program) -> Iterator[Problem]:
         yield Problem("dt", str(program.dt), "a positive, finite time")
     if program.n_steps < 1:
         yield Problem("n_steps", str(program.n_steps), "at least 1")
-    groups: list[InputGroup | NeuronGroup] = [*program.inputs, *program.neurons]
+    groups: list[InputGroup | AnyNeurons] = [*program.inputs, *program.neurons]
+    ports = [f"{group.name}.{port}" for group in program.neurons for port in group.ports]
     for kind, names in (
-        ("groups", [group.name for group in groups]),
+        ("groups", [*(group.name for group in groups), *ports]),
         ("synapses", [s.name for s in program.synapses]),
     ):
         if len(set(names)) < len(names):
@@ -63,18 +80,34 @@ def _content_problems(program: Program) -> Iterator[Problem]:
         if group.size < 1:
             yield Problem(f"{group.name}.size", str(group.size), "at least 1")
     for neurons in program.neurons:
-        if neurons.bias_mant.shape != (neurons.size,):
-            found = f"shape {neurons.bias_mant.shape}"
-            yield Problem(f"{neurons.name}.bias_mant", found, f"({neurons.size},)")
-    sizes = {group.name: group.size for group in groups}
-    receivers = {group.name for group in program.neurons}
+        yield from _shape_problems(neurons)
+    sizes = {name: sender.size for name, sender in program.senders().items()}
+    receivers = {group.name: _ends(group) for group in program.neurons}
     for synapses in program.synapses:
         yield from _synapse_problems(synapses, sizes, receivers)
     yield from _mirror_problems(program)
 
 
+def _shape_problems(group: AnyNeurons) -> Iterator[Problem]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    if isinstance(group, NeuronGroup):
+        shapes = {"bias_mant": (group.size,)}
+    elif isinstance(group, EscapeGroup):
+        shapes = {"bias": (group.size,), "table": (256,)}
+    for name, expected in shapes.items():
+        shape = getattr(group, name).shape
+        if shape != expected:
+            yield Problem(f"{group.name}.{name}", f"shape {shape}", f"{expected}")
+
+
+def _ends(group: AnyNeurons) -> tuple[str, ...]:
+    """Input compartments of a group."""
+    apical = isinstance(group, NeuronGroup) and group.apical is not None
+    return get_args(Into) if apical else ("soma",)
+
+
 def _synapse_problems(
-    synapses: Synapses, sizes: dict[str, int], receivers: set[str]
+    synapses: Synapses, sizes: dict[str, int], receivers: dict[str, tuple[str, ...]]
 ) -> Iterator[Problem]:
     where = synapses.name
     if synapses.sign_mode not in get_args(SignMode):
@@ -86,6 +119,9 @@ def _synapse_problems(
         found = f"{synapses.pre!r} to {synapses.post!r}"
         yield Problem(where, found, "from a group of the program to one of its neuron groups")
         return
+    if synapses.into not in receivers[synapses.post]:
+        found = f"{synapses.into!r:.60}"
+        yield Problem(f"{where}.into", found, f"one of {receivers[synapses.post]}")
     expected = (sizes[synapses.post], sizes[synapses.pre])
     if synapses.weights.shape != expected:
         found = f"shape {synapses.weights.shape}"

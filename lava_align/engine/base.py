@@ -18,7 +18,7 @@ Semantics = Literal["lava-0.10.0", "independent-rounding"]
 step included; ``independent-rounding`` draws one per synapse and per trace."""
 
 Inputs = Mapping[str, Spikes | Array]
-"""Input group to its spikes, or, for a graded group, to integers of shape (n_steps, size).
+"""Input group to its spikes (with values, if graded), or to integers of shape (n_steps, size).
 
 Steps are counted from the start of the run, not of the chunk.
 """
@@ -33,9 +33,11 @@ class Chunk:
     start, stop : int
         The steps ``start .. stop - 1`` were run.
     spikes : mapping
-        Neuron group to (step, neuron): int64 and int32 arrays of equal length, sorted by step.
+        Neuron group or binary port to (step, neuron): int64 and int32 arrays of equal length,
+        sorted by step.
     states : mapping
-        ``group.u``, ``group.v``: int32, shape (stop - start, size); plastic synapses' ``name.x1``,
+        Registers of neurons and graded ports (``Program.states``), as ``group.u``,
+        ``group.above``: int32, shape (stop - start, size); plastic synapses' ``name.x1``,
         ``name.x2`` (stop - start, n_pre), ``name.y1`` .. ``name.y3`` (stop - start, n_post), as
         they stand after the step.
     """
@@ -62,14 +64,15 @@ class Engine(Protocol):
     def run(
         self, n_steps: int, inputs: Inputs, spikes: tuple[str, ...], states: tuple[str, ...] = ()
     ) -> Chunk:
-        """Run ``n_steps`` more steps, recording spikes of the named groups and named states."""
+        """Run ``n_steps`` more steps, recording spikes of groups and binary ports, and states."""
         ...
 
     def read(self, name: str) -> Array:
         """Read a state as it stands.
 
         ``projection.weights`` (int16, (n_post, n_pre)), ``projection.t``, ``projection.d``,
-        ``projection.x1`` .. ``.y3``, ``group.u``, ``group.v``.
+        ``projection.x1`` .. ``.y3``; ``group.u``, ``group.v`` and the other registers; of graded
+        ports what they sent in the last step that was run.
         """
         ...
 

@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from lava_align.compiler.program import InputGroup, Program, Synapses
+from lava_align.compiler.program import InputGroup, Into, NeuronGroup, Program, Synapses
+from lava_align.compiler.ranges import neuron_problems
 from lava_align.engine.base import Inputs, Semantics
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.learning_rule.rule import POST_TRACES
@@ -25,14 +26,15 @@ def _raise(problems: list[Problem]) -> None:
 
 
 def check_engine(program: Program, semantics: str, seed: int) -> None:
-    """Refuse a program that Lava has no models for.
+    """Refuse a program that there are no ProcessModels for, Lava's or ours.
 
     Raises
     ------
     InvalidInputError
         With every problem.
     """
-    problems = [p for synapses in program.synapses for p in _synapse_problems(program, synapses)]
+    problems = [p for group in program.neurons for p in neuron_problems(group)]
+    problems += [p for synapses in program.synapses for p in _synapse_problems(program, synapses)]
     if semantics not in get_args(Semantics):
         allowed = " or ".join(get_args(Semantics))
         problems.append(Problem("engine semantics", repr(semantics), allowed))
@@ -43,15 +45,18 @@ def check_engine(program: Program, semantics: str, seed: int) -> None:
 
 def _synapse_problems(program: Program, synapses: Synapses) -> Iterator[Problem]:
     where = f"synapses.{synapses.name}"
-    sizes = {group.name: group.size for group in program.inputs}
-    sizes.update({group.name: group.size for group in program.neurons})
-    graded = [group.name for group in program.inputs if group.graded]
+    senders = program.senders()
+    sizes = {name: sender.size for name, sender in senders.items()}
+    graded = [name for name, sender in senders.items() if sender.graded]
+    receivers = [group.name for group in (*program.inputs, *program.neurons)]
     groups = {"pre": synapses.pre, "post": synapses.post, "gate": synapses.gate or synapses.post}
-    unknown = [key for key, name in groups.items() if name not in sizes]
+    known = {"pre": sorted(sizes), "post": sorted(receivers), "gate": sorted(sizes)}
+    unknown = [key for key, name in groups.items() if name not in known[key]]
     for key in unknown:
-        yield Problem(f"{where}.{key}", repr(groups[key]), f"one of {sorted(sizes)}")
+        yield Problem(f"{where}.{key}", repr(groups[key]), f"one of {known[key]}")
     if unknown:
         return
+    yield from _end_problems(program, synapses)
     shape = (sizes[synapses.post], sizes[synapses.pre])
     for key in ("weights", "delays"):
         matrix = getattr(synapses, key)
@@ -67,14 +72,24 @@ def _synapse_problems(program: Program, synapses: Synapses) -> Iterator[Problem]
         found = f"{groups['gate']!r} of size {sizes[groups['gate']]}"
         yield Problem(f"{where}.gate", found, f"a group of size {shape[0]}")
     if synapses.graded != "default" and (synapses.learning is None or synapses.pre not in graded):
-        yield Problem(f"{where}.graded", synapses.graded, "plastic, with a graded input as pre")
+        yield Problem(f"{where}.graded", synapses.graded, "plastic, with a graded sender as pre")
     third = synapses.learning is not None and synapses.learning.third_factor
     for trace, name in synapses.modulators.items():
         place = f"{where}.modulators.{trace}"
         if not third or trace not in POST_TRACES:
             yield Problem(place, name, "y1, y2, y3 of a three-factor rule")
         if name not in graded or sizes[name] != shape[0]:
-            yield Problem(place, repr(name), f"a graded input group of size {shape[0]}")
+            yield Problem(place, repr(name), f"a graded sender of size {shape[0]}")
+
+
+def _end_problems(program: Program, synapses: Synapses) -> Iterator[Problem]:
+    if synapses.into not in get_args(Into):
+        yield Problem(f"synapses.{synapses.name}.into", repr(synapses.into), "soma or apical")
+    post = {group.name: group for group in program.neurons}.get(synapses.post)
+    there = isinstance(post, NeuronGroup) and post.apical is not None
+    if synapses.into == "apical" and not there:
+        found = f"apical, of {synapses.post!r}"
+        yield Problem(f"synapses.{synapses.name}.into", found, "a group with an apical input")
 
 
 def check_names(program: Program, spikes: tuple[str, ...], states: tuple[str, ...]) -> None:
@@ -85,11 +100,13 @@ def check_names(program: Program, spikes: tuple[str, ...], states: tuple[str, ..
     InvalidInputError
         With every problem.
     """
-    groups = [group.name for group in program.neurons]
-    known = [f"{name}.{variable}" for name in groups for variable in "uv"]
+    groups = program.spiking()
+    known = list(program.states())
     traces = ("x1", "x2", *POST_TRACES)
     known += [f"{s.name}.{trace}" for s in program.plastic() for trace in traces]
-    problems = [Problem("spikes", repr(n), f"one of {groups}") for n in spikes if n not in groups]
+    problems = [
+        Problem("spikes", repr(n), f"one of {list(groups)}") for n in spikes if n not in groups
+    ]
     problems += [Problem("states", repr(n), f"one of {known}") for n in states if n not in known]
     _raise(problems)
 
@@ -152,7 +169,9 @@ def _rows(group: InputGroup, given: Spikes | Array, start: int, stop: int) -> Ar
     rows = np.zeros((stop - start, group.size), np.int64)
     if isinstance(given, Spikes):
         inside = (given.step >= start) & (given.step < stop)
-        rows[given.step[inside] - start, given.neuron[inside]] = 1
+        value = given.value if group.graded else None
+        sent = 1 if value is None else value[inside]
+        rows[given.step[inside] - start, given.neuron[inside]] = sent
     else:
         part = given[start:stop]
         rows[: len(part)] = part if group.graded else part != 0

@@ -1,9 +1,11 @@
 """The integer engine in plain NumPy: the specification the fast one is held against.
 
+Synapses and the loop over time are here, neurons in :mod:`lava_align.engine.neurons`.
+
 Everything is computed in int64 and wrapped or clipped where Lava's int32 and uint8 would be, so a
-wrap is always written out. Sources are those of lava-nc 0.10.0 below ``lava/``: LIF is
-``proc/lif/models.py``, connections are ``proc/dense/models.py``, learning is
-``magma/core/model/py/connection.py`` and ``magma/core/learning/learning_rule_applier.py``.
+wrap is always written out. Sources are those of lava-nc 0.10.0 below ``lava/``: connections are
+``proc/dense/models.py``, learning is ``magma/core/model/py/connection.py`` and
+``magma/core/learning/learning_rule_applier.py``.
 
 One step: every connection delivers what it buffered in the step before; neurons integrate and
 spike; connections buffer what these spikes are worth with the weights as they stand; traces note
@@ -13,13 +15,14 @@ the spikes; at the end of a learning epoch traces decay and synapses change.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from lava_align.compiler.program import NeuronGroup, Program, Synapses
+from lava_align.compiler.program import Into, Program, Synapses
 from lava_align.engine.base import Chunk, Inputs, Semantics
 from lava_align.engine.checks import check_engine, check_names, check_state, dense_inputs
+from lava_align.engine.neurons import Neurons, make_neurons, shift, wrap
 from lava_align.engine.rounding import IndependentRounding, Rounding, SharedRounding
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.learning_rule import LearningRule, Product, Trace
@@ -30,8 +33,6 @@ Array = np.ndarray[Any, Any]
 TRACES = ("x1", "x2", "y1", "y2", "y3")
 TARGETS = {"dw": "weights", "dd": "d", "dt": "t"}
 
-HALF_RANGE = 2**23
-"""Currents and voltages have 24 bits."""
 TRACE_MAX = 127
 ACCUMULATOR = (-(2**15) - 1, 2**15 - 1)
 """Limits of an accumulator in 1/128; the lower one is Lava's, one below 16 bits."""
@@ -39,24 +40,6 @@ LIMITS = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}
 TAG_LIMITS = {"dd": (0, 255), "dt": (-257, 255)}
 THIRD_FACTOR = Trace(0, 65535)
 """What Lava decays y1, y2, y3 of a three-factor rule with (``learning_rule.py:743-748``)."""
-
-
-def wrap(value: Array, bits: int = 32) -> Array:
-    """Wrap to a signed integer of so many bits."""
-    half = 2 ** (bits - 1)
-    wrapped: Array = ((value + half) & (2 * half - 1)) - half
-    return wrapped
-
-
-def shift(value: Array, exponent: int) -> Array:
-    """Multiply by ``2**exponent``, rounding down."""
-    return value << exponent if exponent > 0 else value >> -exponent
-
-
-def decay(value: Array, remaining: int) -> Array:
-    """Multiply by ``remaining / 4096``, rounding towards zero."""
-    decayed: Array = np.sign(value) * (np.abs(value) * remaining >> 12)
-    return decayed
 
 
 class Model:
@@ -67,7 +50,8 @@ class Model:
     program : Program
     semantics : {"lava-0.10.0", "independent-rounding"}
     seed : int
-        0..2^64-1, of the independent rounding; Lava's numbers have the seeds of the projections.
+        0..2^64-1, of the independent rounding and of neurons that draw; Lava's own numbers have
+        the seeds of the projections.
 
     Raises
     ------
@@ -81,7 +65,17 @@ class Model:
         check_engine(program, semantics, seed)
         self.program = program
         self._step = 0
-        self._neurons = {group.name: Neurons(group) for group in program.neurons}
+        self._neurons: dict[str, Neurons] = {
+            group.name: make_neurons(group, seed, index)
+            for index, group in enumerate(program.neurons)
+        }
+        # What the graded ports sent last.
+        self._sent = {
+            f"{group.name}.{port}": np.zeros(group.size, np.int64)
+            for group in program.neurons
+            for port, graded in group.ports.items()
+            if graded
+        }
         self._connections: dict[str, Connection] = {}
         for index, synapses in enumerate(program.synapses):
             rounding: Rounding = SharedRounding(synapses.rng_seed)
@@ -136,13 +130,20 @@ class Model:
 
     def _advance(self, values: dict[str, Array]) -> dict[str, Array]:
         """One step; ``values`` is what each group sends, of the inputs at first."""
-        arriving = {name: np.zeros(n.group.size, np.int64) for name, n in self._neurons.items()}
+        arriving = {
+            (group.name, into): np.zeros(group.size, np.int64)
+            for group in self.program.neurons
+            for into in get_args(Into)
+        }
         for connection in self._connections.values():
             current = connection.deliver()
-            if connection.synapses.acts and connection.synapses.post in arriving:
-                arriving[connection.synapses.post] += current
+            end = (connection.synapses.post, connection.synapses.into)
+            if connection.synapses.acts and end in arriving:
+                arriving[end] += current
         for name, neurons in self._neurons.items():
-            values[name] = neurons.advance(arriving[name])
+            sent = neurons.advance(self._step, arriving[name, "soma"], arriving[name, "apical"])
+            values.update({f"{name}.{port}" if port else name: sent[port] for port in sent})
+        self._sent = {name: values[name] for name in self._sent}
         for connection in self._connections.values():
             connection.advance(self._step, values)
         self._step += 1
@@ -156,25 +157,28 @@ class Model:
         InvalidInputError
             If there is no such state.
         """
+        if name in self._sent:
+            return np.array(self._sent[name], np.int32)
         owner, _, variable = name.rpartition(".")
-        part: Any = self._neurons.get(owner) if variable in "uv" else self._connections.get(owner)
-        if part is None or variable not in part.variables:
-            known = [f"{n}.{v}" for n, p in self._parts() for v in p.variables]
-            raise InvalidInputError(Problem("state", repr(name), f"one of {known}"))
-        dtype = np.int16 if variable in ("weights", "t", "d") else np.int32
-        return np.array(part.variables[variable], dtype)
+        for part in (self._neurons.get(owner), self._connections.get(owner)):
+            if part is not None and variable in part.variables:
+                dtype = np.int16 if variable in ("weights", "t", "d") else np.int32
+                return np.array(part.variables[variable], dtype)
+        known = [f"{n}.{v}" for n, p in self._parts() for v in p.variables]
+        raise InvalidInputError(Problem("state", repr(name), f"one of {[*known, *self._sent]}"))
 
     def state(self) -> dict[str, Array]:
         """Everything needed to go on later; names and types are those of every implementation.
 
-        ``step`` (int64); ``group.u``, ``group.v``; ``projection.buffer`` (n_post, 1 + longest
-        delay), what it delivers in the next steps; of plastic projections ``weights``, ``t``,
+        ``step`` (int64); the registers of each group, and ``group.arrived`` of escape neurons;
+        ``projection.buffer`` (n_post, 1 + longest delay), what it delivers in the next steps; of
+        plastic projections ``weights``, ``t``,
         ``d``, ``x1`` .. ``y3``, ``tx``, ``ty`` (step of the last spike within the epoch, 0 for
         none), all int32, and ``random`` (uint64).
         """
         state = {"step": np.array(self._step, np.int64)}
         for name, part in self._parts():
-            changing = {k: v for k, v in part.variables.items() if k not in part.constant}
+            changing = {k: part.variables[k] for k in self._changing(part)}
             state.update({f"{name}.{k}": np.array(v, np.int32) for k, v in changing.items()})
         for name, plastic in self._plastic():
             state[f"{name}.random"] = plastic.rounding.state()
@@ -191,42 +195,20 @@ class Model:
         check_state(self.state(), state)
         self._step = int(state["step"])
         for name, part in self._parts():
-            for variable in part.variables.keys() - part.constant:
+            for variable in self._changing(part):
                 part.variables[variable] = state[f"{name}.{variable}"].astype(np.int64)
         for name, plastic in self._plastic():
             plastic.rounding.restore(state[f"{name}.random"])
+
+    def _changing(self, part: Any) -> list[str]:
+        constant = part.constant if isinstance(part, Connection) else ()
+        return [name for name in part.variables if name not in constant]
 
     def _parts(self) -> list[tuple[str, Any]]:
         return [*self._neurons.items(), *self._connections.items()]
 
     def _plastic(self) -> list[tuple[str, PlasticConnection]]:
         return [(n, c) for n, c in self._connections.items() if isinstance(c, PlasticConnection)]
-
-
-class Neurons:
-    """Leaky integrate-and-fire neurons (``PyLifModelBitAcc``, ``proc/lif/models.py:138-216``)."""
-
-    constant: frozenset[str] = frozenset()
-
-    def __init__(self, group: NeuronGroup) -> None:
-        self.group = group
-        self.variables = {name: np.zeros(group.size, np.int64) for name in "uv"}
-        # Lava holds the mantissa in 16 bits and shifts it in 32.
-        mantissa = wrap(np.broadcast_to(group.bias_mant, (group.size,)).astype(np.int64), 16)
-        self.bias = wrap(shift(mantissa, group.bias_exp))
-
-    def advance(self, arriving: Array) -> Array:
-        """Integrate what arrives; return 1 for each neuron that spikes, else 0."""
-        group, u, v = self.group, self.variables["u"], self.variables["v"]
-        u = wrap(decay(u, 4096 - (group.du + 1)) + (arriving << 6))
-        # Once only: what is further out stays out of 24 bits.
-        u = u + 2 * HALF_RANGE * (u <= -HALF_RANGE) - 2 * HALF_RANGE * (u > HALF_RANGE)
-        v = wrap(decay(v, 4096 - group.dv) + u + self.bias)
-        v = np.clip(v, -HALF_RANGE + 1, HALF_RANGE - 1)
-        spikes = v > group.vth << 6
-        v[spikes] = 0
-        self.variables.update(u=u, v=v)
-        return spikes.astype(np.int64)
 
 
 class Connection:

@@ -8,17 +8,27 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from lava_align.compiler.program import InputGroup, Program, Synapses
+from lava_align.compiler.program import (
+    AnyNeurons,
+    EscapeGroup,
+    InputGroup,
+    NeuronGroup,
+    Program,
+    RelayGroup,
+    Synapses,
+)
 from lava_align.engine.base import Chunk, Engine, Inputs, Semantics
 from lava_align.engine.checks import check_engine, check_names, check_state, dense_inputs
-from lava_align.engine.model import Connection, Model, Neurons
-from lava_align.engine.plan import TRACES, changing_sides, rule_data
-from lava_align.engine.rounding import SharedRounding, mix
+from lava_align.engine.hashing import mix, neuron_base
+from lava_align.engine.model import Connection, Model
+from lava_align.engine.neurons import HALF_RANGE, stepwise_bias
+from lava_align.engine.plan import TRACES, changing_sides, extended_data, rule_data
+from lava_align.engine.rounding import SharedRounding
 from lava_align.errors import InvalidInputError, MissingDependencyError, Problem
 from lava_align.learning_rule import LearningRule
 from lava_align.recording import Spikes
@@ -53,7 +63,7 @@ def load_engine(
     program : Program
     semantics : {"lava-0.10.0", "independent-rounding"}
     seed : int
-        0..2^64-1, of the independent rounding.
+        0..2^64-1, of the independent rounding and of neurons that draw.
     threads : int
         At least 1; the integers do not depend on it.
 
@@ -77,7 +87,8 @@ class Core:
     program : Program
     semantics : {"lava-0.10.0", "independent-rounding"}
     seed : int
-        0..2^64-1, of the independent rounding; Lava's numbers have the seeds of the projections.
+        0..2^64-1, of the independent rounding and of neurons that draw; Lava's own numbers have
+        the seeds of the projections.
     threads : int
         At least 1. More than one are used where a step is long enough to share.
     instructions : str
@@ -114,7 +125,8 @@ class Core:
             raise InvalidInputError(problems)
         self.program = program
         self._network = _core.Network(threads, instructions)
-        self._sizes = {neuron.name: neuron.size for neuron in program.neurons}
+        self._neurons = {group.name: group for group in program.neurons}
+        self._sizes = program.states()
         self._projections = {s.name: index for index, s in enumerate(program.synapses)}
         self._weights: dict[str, Array] = {}
         self._draws: dict[str, _BulkRounding | None] = {}
@@ -123,11 +135,12 @@ class Core:
     def _build(self, semantics: Semantics, seed: int) -> None:
         """Hand the program to the extension; groups and projections are numbered there."""
         self._groups = {group.name: self._network.add_input() for group in self.program.inputs}
-        for neuron in self.program.neurons:
-            bias = Neurons(neuron).bias.astype(np.int32)
-            self._groups[neuron.name] = self._network.add_neurons(
-                neuron.size, 4095 - neuron.du, 4096 - neuron.dv, neuron.vth << 6, bias
-            )
+        for index, group in enumerate(self.program.neurons):
+            self._groups[group.name] = self._add_neurons(group, neuron_base(seed, index))
+        for group in self.program.neurons:
+            for port in group.ports:
+                number = self._network.add_port(self._groups[group.name], port)
+                self._groups[f"{group.name}.{port}"] = number
         for index, synapses in enumerate(self.program.synapses):
             if synapses.learning is None:
                 self._add_static(synapses)
@@ -138,13 +151,40 @@ class Core:
                 base = mix(mix(mix(seed) + index) + synapses.rng_seed)
             self._add_plastic(synapses, synapses.learning, base)
 
+    def _add_neurons(self, group: AnyNeurons, base: int) -> int:
+        network = self._network
+        if isinstance(group, RelayGroup):
+            return network.add_relay(group.size, group.shift)
+        if isinstance(group, EscapeGroup):
+            return network.add_escape(
+                group.size,
+                group.bias,
+                group.window,
+                group.refractory,
+                group.shift,
+                group.table,
+                base,
+            )
+        bias = stepwise_bias(group).astype(np.int32)
+        if group.custom:
+            return network.add_extended(group.size, extended_data(group, base), bias)
+        return network.add_neurons(
+            group.size, 4095 - group.du, 4096 - group.dv, group.vth << 6, bias
+        )
+
     def _add_static(self, synapses: Synapses) -> None:
         weights = stored_weights(synapses)
         slots = 1 if synapses.delays is None else 1 + int(synapses.delays.max(initial=0))
-        pre, post = self._groups[synapses.pre], self._groups[synapses.post]
         self._weights[synapses.name] = weights
         self._network.add_static(
-            pre, post, synapses.acts, synapses.weight_exp, slots, weights, synapses.delays
+            self._groups[synapses.pre],
+            self._groups[synapses.post],
+            synapses.into == "apical",
+            synapses.acts,
+            synapses.weight_exp,
+            slots,
+            weights,
+            synapses.delays,
         )
 
     def _add_plastic(self, synapses: Synapses, rule: LearningRule, base: int | None) -> None:
@@ -153,6 +193,7 @@ class Core:
         self._network.add_plastic(
             self._groups[synapses.pre],
             self._groups[synapses.post],
+            synapses.into == "apical",
             self._groups[synapses.gate or synapses.post],
             synapses.acts,
             synapses.weight_exp,
@@ -233,7 +274,7 @@ class Core:
     def _place(self, name: str) -> tuple[str, int, int]:
         """Where a vector is: what it is, of which group or projection, which trace."""
         owner, _, variable = name.rpartition(".")
-        if owner in self._sizes and variable in ("u", "v"):
+        if name in self._sizes:
             return variable, self._groups[owner], 0
         if owner in self._projections and variable in TRACES and owner not in self._weights:
             return "trace", self._projections[owner], TRACES.index(variable)
@@ -241,8 +282,8 @@ class Core:
 
     def _size(self, name: str) -> int:
         owner, _, variable = name.rpartition(".")
-        if owner in self._sizes:
-            return self._sizes[owner]
+        if name in self._sizes:
+            return self._sizes[name]
         n_post, n_pre = self.program.synapses[self._projections[owner]].weights.shape
         return int(n_pre if variable[0] == "x" else n_post)
 
@@ -265,7 +306,10 @@ class Core:
         owner, _, variable = name.rpartition(".")
         if owner in self._weights and variable == "weights":
             return self._weights[owner].copy()
-        if owner not in self._projections or variable in TRACES:
+        if variable == "arrived" and isinstance(self._neurons.get(owner), EscapeGroup):
+            arrived: Array = self._network.read_arrived(self._groups[owner])
+            return arrived
+        if name in self._sizes or owner not in self._projections or variable in TRACES:
             vector: Array = self._network.read_vector(*self._place(name), self._size(name))
             return vector
         index = self._projections[owner]
@@ -283,7 +327,8 @@ class Core:
     def state(self) -> dict[str, Array]:
         """Everything needed to go on later, as :meth:`lava_align.engine.model.Model.state`."""
         state: dict[str, Array] = {"step": np.array(self.step, np.int64)}
-        names = [f"{name}.{variable}" for name in self._sizes for variable in "uv"]
+        names = self._registers()
+        names += [f"{group.name}.arrived" for group in self._escaping()]
         for name in self._projections:
             names.append(f"{name}.buffer")
             if name not in self._weights:
@@ -306,11 +351,10 @@ class Core:
         self._check_values(state)
         network = self._network
         network.step = int(state["step"])
-        for name in self._sizes:
-            for variable in "uv":
-                network.write_vector(
-                    *self._place(f"{name}.{variable}"), state[f"{name}.{variable}"]
-                )
+        for name in self._registers():
+            network.write_vector(*self._place(name), state[name])
+        for group in self._escaping():
+            network.write_arrived(self._groups[group.name], state[f"{group.name}.arrived"])
         for name, index in self._projections.items():
             network.write_buffer(index, state[f"{name}.buffer"])
         for name, draws in self._draws.items():
@@ -328,21 +372,37 @@ class Core:
             if draws is not None:
                 draws.restore(state[f"{name}.random"])
 
+    def _registers(self) -> list[str]:
+        return [f"{g.name}.{register}" for g in self.program.neurons for register in g.registers]
+
+    def _escaping(self) -> list[EscapeGroup]:
+        return [group for group in self.program.neurons if isinstance(group, EscapeGroup)]
+
     def _check_values(self, state: Mapping[str, Array]) -> None:
         """Refuse values that no run leads to and that the compiled engine cannot hold."""
         problems = []
+        for name, (low, high) in self._bounds():
+            values = state[name]
+            if values.size and not low <= values.min() <= values.max() <= high:
+                found = f"{values.min()}..{values.max()}"
+                problems.append(Problem(f"state {name}", found, f"{low}..{high}"))
+        if problems:
+            raise InvalidInputError(problems)
+
+    def _bounds(self) -> Iterator[tuple[str, tuple[int, int]]]:
         for synapses in self.program.plastic():
             assert synapses.learning is not None
             epoch = (0, synapses.learning.t_epoch)
             bounds = {**dict.fromkeys(SYNAPTIC, (-(2**15), 2**15 - 1)), "tx": epoch, "ty": epoch}
-            for variable, (low, high) in bounds.items():
-                values = state[f"{synapses.name}.{variable}"]
-                if values.size and not low <= values.min() <= values.max() <= high:
-                    found = f"{values.min()}..{values.max()}"
-                    where = f"state {synapses.name}.{variable}"
-                    problems.append(Problem(where, found, f"{low}..{high}"))
-        if problems:
-            raise InvalidInputError(problems)
+            yield from ((f"{synapses.name}.{name}", limits) for name, limits in bounds.items())
+        for group in self.program.neurons:
+            if isinstance(group, NeuronGroup) and group.window is not None:
+                yield f"{group.name}.count", (0, group.window.length)
+                yield f"{group.name}.share", (0, 65535)
+                yield f"{group.name}.fired", (0, 1)
+                yield f"{group.name}.peak", (1 - HALF_RANGE, HALF_RANGE - 1)
+            if "rest" in group.registers and not isinstance(group, RelayGroup):
+                yield f"{group.name}.rest", (0, group.refractory)
 
 
 class _BulkRounding(SharedRounding):
@@ -397,6 +457,8 @@ def _events(group: InputGroup, given: Spikes | Array, start: int, stop: int) -> 
     if isinstance(given, Spikes):
         first, last = np.searchsorted(given.step, (start, stop))
         step, neuron = given.step[first:last] - start, given.neuron[first:last]
+        if group.graded and given.value is not None:
+            value = given.value[first:last]
         again = (step[1:] == step[:-1]) & (neuron[1:] == neuron[:-1])
         if again.any():
             keep = np.concatenate(([True], ~again))

@@ -1,4 +1,4 @@
-"""A learning rule as the numbers the compiled engine works from.
+"""A learning rule, and neurons, as the numbers the compiled engine works from.
 
 Products keep their order, since accumulators saturate in between. Which side of a synapse a factor
 belongs to follows from its variable; see ``core/rule.hpp``.
@@ -6,11 +6,12 @@ belongs to follows from its variable; see ``core/rule.hpp``.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from lava_align.compiler.program import Synapses
+from lava_align.compiler.program import NeuronGroup, Synapses
 from lava_align.engine.model import ACCUMULATOR, LIMITS, TAG_LIMITS, THIRD_FACTOR
 from lava_align.learning_rule import Factor, LearningRule, Product, Trace
 from lava_align.learning_rule.arithmetic import right_shift
@@ -107,3 +108,25 @@ def _largest(product: Product) -> int:
 def _factor(factor: Factor) -> FactorData:
     low, high = -(2**factor.width) - factor.constant, 2**factor.width - 1 - factor.constant
     return VARIABLES.index(factor.variable), factor.constant, low, high, factor.sgn
+
+
+def extended_data(group: NeuronGroup, hash_base: int) -> dict[str, Any]:
+    """Describe neurons that are more than Lava's LIF; what they lack is left out."""
+    data: dict[str, Any] = {
+        "du": group.du,
+        "dv": group.dv,
+        "dr": -1 if group.dr is None else group.dr,
+        "threshold": group.vth << 6,
+        "reset": group.reset << 6,
+        "refractory": group.refractory,
+        "holds": group.holds,
+    }
+    if group.noise is not None:
+        data["noise"] = {**asdict(group.noise), "hash_base": hash_base}
+    if group.apical is not None:
+        data["apical"] = asdict(group.apical)
+    if group.window is not None:
+        window = group.window
+        in_units = {"margin": window.margin << 6, "reach": window.reach << 6}
+        data["window"] = {**asdict(window), **in_units}
+    return data

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lava_align.engine.hashing import hashed, mix
+
 Array = np.ndarray[Any, Any]
 
 STREAMS = ("x1", "x2", "y1", "y2", "y3", "dw", "dd", "dt")
@@ -19,7 +21,7 @@ STREAMS = ("x1", "x2", "y1", "y2", "y3", "dw", "dd", "dt")
 LAVA_SYNAPSE_SEED = 2
 """Lava rounds all synapses of all connections with this seed (``random.py``, ConnVarRandom)."""
 
-_LOW32, _LOW64 = 2**32 - 1, 2**64 - 1
+_LOW64 = 2**64 - 1
 
 
 class Rounding(Protocol):
@@ -103,9 +105,7 @@ class IndependentRounding:
     def numbers(self, stream: str, step: int, shape: tuple[int, ...]) -> Array:
         """Hash each element of ``shape``."""
         key = mix(mix(self._base + STREAMS.index(stream)) + step)
-        index = np.arange(np.prod(shape, dtype=int), dtype=np.uint64).reshape(shape)
-        first = scramble(index ^ np.uint64(key & _LOW32))
-        number: Array = scramble((first + np.uint64(key >> 32)) & np.uint64(_LOW32)) / 2.0**32
+        number: Array = hashed(key, shape) / 2.0**32
         return number
 
     def state(self) -> Array:
@@ -114,20 +114,3 @@ class IndependentRounding:
 
     def restore(self, state: Array) -> None:
         """Do nothing."""
-
-
-def mix(value: int) -> int:
-    """One step of SplitMix64 (Steele, Lea and Flood 2014): 64 bits to 64 bits."""
-    z = (value + 0x9E3779B97F4A7C15) & _LOW64
-    z = ((z ^ z >> 30) * 0xBF58476D1CE4E5B9) & _LOW64
-    z = ((z ^ z >> 27) * 0x94D049BB133111EB) & _LOW64
-    return z ^ z >> 31
-
-
-def scramble(value: Array) -> Array:
-    """Wellons' lowbias32: 32 bits to 32 bits, held in uint64."""
-    low = np.uint64(_LOW32)
-    value = ((value ^ value >> np.uint64(16)) * np.uint64(0x7FEB352D)) & low
-    value = ((value ^ value >> np.uint64(15)) * np.uint64(0x846CA68B)) & low
-    mixed: Array = value ^ value >> np.uint64(16)
-    return mixed

@@ -211,6 +211,7 @@ class Numbers(_Table):
     voltage_bits: Fact[Count]
     voltage_overflow: Fact[Text]
     graded_spike_bits: Fact[tuple[Natural, ...]]
+    custom_neurons: Fact[StrictBool]
 
 
 class Learning(_Table):
@@ -287,6 +288,11 @@ class HardwareTarget(_Table):
     def graded_spikes(self) -> bool:
         """Whether spikes can carry a payload."""
         return any(bits > 0 for bits in self.number.graded_spike_bits.value or ())
+
+    @property
+    def custom_neurons(self) -> bool:
+        """Whether neurons can run a program of the user's."""
+        return self.number.custom_neurons.value is True
 
     @property
     def chips(self) -> int:

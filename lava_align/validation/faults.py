@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lava_align.compiler.program import Program
+from lava_align.compiler.program import NeuronGroup, Program
 from lava_align.errors import ConstraintViolationError, InvalidInputError, Problem
 from lava_align.recording import Array, Recording, Series, Spikes
 
@@ -87,7 +87,11 @@ def raise_threshold(program: Program, factor: float = 1.10) -> Program:
     """
     if not factor > 1:
         raise InvalidInputError(Problem("factor", str(factor), "above 1"))
-    raised = {g.name: max(g.vth + 1, round(g.vth * factor)) for g in program.neurons}
+    raised = {
+        g.name: max(g.vth + 1, round(g.vth * factor))
+        for g in program.neurons
+        if isinstance(g, NeuronGroup)
+    }
     too_large = [
         Problem(f"neurons.{name}.vth", str(vth), f"at most {MAX_VTH}; use a smaller factor")
         for name, vth in raised.items()
@@ -95,7 +99,10 @@ def raise_threshold(program: Program, factor: float = 1.10) -> Program:
     ]
     if too_large:
         raise ConstraintViolationError(too_large)
-    return replace(program, neurons=tuple(replace(g, vth=raised[g.name]) for g in program.neurons))
+    neurons = tuple(
+        replace(g, vth=raised[g.name]) if isinstance(g, NeuronGroup) else g for g in program.neurons
+    )
+    return replace(program, neurons=neurons)
 
 
 def learning_off(program: Program) -> Program:

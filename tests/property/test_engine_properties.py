@@ -16,7 +16,8 @@ from lava_align.compiler.folder import program_files, program_from_files
 from lava_align.compiler.program import InputGroup, NeuronGroup, Program, Synapses
 from lava_align.engine.base import Semantics
 from lava_align.engine.deviations import DEVIATIONS
-from lava_align.engine.rounding import IndependentRounding, SharedRounding, mix, scramble
+from lava_align.engine.hashing import mix, scramble
+from lava_align.engine.rounding import IndependentRounding, SharedRounding
 from lava_align.errors import InvalidInputError
 from lava_align.learning_rule import Expression, LearningRule, Trace
 from lava_align.targets import load_target

@@ -154,7 +154,7 @@ def test_everything_wrong_with_a_file_is_told_at_once(edited):
         ("[limits.out_axons_per_core]", "[limits.out_axon_per_core]"),
         ("value = { min = -8, max = 7 }\nseverity", "value = { min = 7, max = -8 }\nseverity"),
         ('evidence = "published"\nsource = "Davies 2018, p. 92', 'source = "p. 92'),
-        ("value = false", 'value = "no"'),
+        ("[learning.third_factor]\nvalue = false", '[learning.third_factor]\nvalue = "no"'),
     )
     found = problems_of(path)
     assert set(found) == {

@@ -76,13 +76,14 @@ using EventArrays =
 using DrawArrays =
     std::tuple<std::optional<Array<double>>, std::optional<Array<double>>, std::optional<Array<double>>>;
 
-// (kind, index, variable, rows): u, v of a group or a trace of a projection.
+// (kind, index, variable, rows): a register or port of a group or a trace of a projection.
 using ProbeArrays = std::tuple<std::string, int, int, Array<int32_t>>;
 
 int32_t* vector_of(Network& network, const std::string& kind, int index, int variable) {
-  if (kind == "u") return network.neurons(index).u.data();
-  if (kind == "v") return network.neurons(index).v.data();
-  return network.plastic(index).trace(variable);
+  if (kind == "trace") return network.plastic(index).trace(variable);
+  Neurons& neurons = network.neurons(index);
+  if (neurons.custom != nullptr) return neurons.custom->vector(kind);
+  return (kind == "u" ? neurons.u : neurons.v).data();
 }
 
 py::tuple run(Network& network, int64_t n_steps, double seconds,
@@ -149,6 +150,59 @@ void write_buffer(Network& network, int k, const Array<int32_t>& values) {
   p.buffer.empty = false;
 }
 
+Escape& escape(Network& network, int group) {
+  return dynamic_cast<Escape&>(network.custom(group));
+}
+
+// (size, window), the oldest first.
+Array<int32_t> read_arrived(Network& network, int group) {
+  Escape& e = escape(network, group);
+  Array<int32_t> out({e.size, e.window});
+  auto to = out.mutable_unchecked<2>();
+  for (int k = 0; k < e.window; ++k)
+    for (int i = 0; i < e.size; ++i) to(i, k) = e.slot(k)[i];
+  return out;
+}
+
+void write_arrived(Network& network, int group, const Array<int32_t>& values) {
+  Escape& e = escape(network, group);
+  auto from = values.unchecked<2>();
+  for (int k = 0; k < e.window; ++k)
+    for (int i = 0; i < e.size; ++i) e.slot(k)[i] = from(i, k);
+}
+
+ExtendedData extended(const py::dict& data) {
+  const auto number = [](const py::dict& from, const char* key) { return from[key].cast<int32_t>(); };
+  ExtendedData e{};
+  e.du = number(data, "du");
+  e.dv = number(data, "dv");
+  e.dr = number(data, "dr");
+  e.threshold = number(data, "threshold");
+  e.reset = number(data, "reset");
+  e.refractory = number(data, "refractory");
+  e.holds = data["holds"].cast<bool>();
+  if (data.contains("noise")) {
+    const py::dict noise = data["noise"];
+    e.noise = {true, number(noise, "leak"), number(noise, "gain"), number(noise, "report"),
+               noise["hash_base"].cast<uint64_t>()};
+  }
+  if (data.contains("apical")) {
+    const py::dict apical = data["apical"];
+    e.apical = {true, number(apical, "decay"), number(apical, "report")};
+  }
+  if (data.contains("window")) {
+    const py::dict window = data["window"];
+    e.window = {true,
+                number(window, "margin"),
+                number(window, "reach"),
+                number(window, "length"),
+                number(window, "average"),
+                number(window, "bits"),
+                number(window, "scale")};
+  }
+  return e;
+}
+
 Array<int32_t> read_times(Network& network, int k, bool pre) {
   Plastic& plastic = network.plastic(k);
   const auto& times = plastic.times(pre);
@@ -179,19 +233,36 @@ PYBIND11_MODULE(_core, m) {
            [](Network& n, int size, int keep_u, int keep_v, int threshold, const Array<int32_t>& bias) {
              return n.add_neurons(size, {keep_u, keep_v, threshold}, bias.data());
            })
+      .def("add_extended",
+           [](Network& n, int size, const py::dict& data, const Array<int32_t>& bias) {
+             return n.add_custom(std::make_unique<Extended>(size, extended(data), bias.data()));
+           })
+      .def("add_escape",
+           [](Network& n, int size, const Array<int32_t>& bias, int window, int refractory, int shift,
+              const Array<int32_t>& table, uint64_t hash_base) {
+             return n.add_custom(std::make_unique<Escape>(size, bias.data(), window, refractory, shift,
+                                                          table.data(), hash_base));
+           })
+      .def("add_relay",
+           [](Network& n, int size, int shift) {
+             return n.add_custom(std::make_unique<Relay>(size, shift));
+           })
+      .def("add_port", &Network::add_port)
       .def("add_static",
-           [](Network& n, int pre, int post, bool acts, int exponent, int slots,
+           [](Network& n, int pre, int post, bool apical, bool acts, int exponent, int slots,
               const Array<int16_t>& weights, const std::optional<Array<uint8_t>>& delays) {
              return n.add(std::make_unique<Static>(
                  pre, post, acts, static_cast<int>(weights.shape(0)),
-                 static_cast<int>(weights.shape(1)), slots, exponent, weights.data(), pointer(delays)));
+                 static_cast<int>(weights.shape(1)), slots, exponent, weights.data(),
+                 pointer(delays)), apical);
            })
       .def("add_plastic",
-           [](Network& n, int pre, int post, int gate, bool acts, int exponent,
+           [](Network& n, int pre, int post, bool apical, int gate, bool acts, int exponent,
               const Array<int16_t>& weights, const py::dict& data, std::array<int, 3> modulators) {
              return n.add(std::make_unique<Plastic>(
                  pre, post, gate, acts, static_cast<int>(weights.shape(0)),
-                 static_cast<int>(weights.shape(1)), exponent, weights.data(), rule(data), modulators));
+                 static_cast<int>(weights.shape(1)), exponent, weights.data(), rule(data), modulators),
+                 apical);
            })
       .def("run", &run)
       .def("read_vector", &read_vector)
@@ -203,6 +274,8 @@ PYBIND11_MODULE(_core, m) {
            })
       .def("read_buffer", &read_buffer)
       .def("write_buffer", &write_buffer)
+      .def("read_arrived", &read_arrived)
+      .def("write_arrived", &write_arrived)
       .def("read_times", &read_times)
       .def("write_times", &write_times)
       .def("resume", [](Network& n, int k) { n.plastic(k).resume(); })

@@ -14,24 +14,43 @@ constexpr int64_t kMostBetween = 64;
 
 }  // namespace
 
-int Network::add_neurons(int size, const Lif& lif, const int32_t* bias) {
-  const int group = add_input();
+Neurons& Network::add_group(int size) {
   auto n = std::make_unique<Neurons>();
   const size_t stride = size_t(padded(size));
-  n->group = group;
+  n->group = add_input();
   n->size = size;
-  n->lif = lif;
-  for (auto* vector : {&n->u, &n->v, &n->bias, &n->arriving}) vector->resize(stride);
+  n->soma.arriving.resize(stride);
   n->spikes.resize(stride + kPad);
-  std::copy(bias, bias + size, n->bias.begin());
   neurons_.push_back(std::move(n));
-  return group;
+  return *neurons_.back();
 }
 
-int Network::add(std::unique_ptr<Projection> projection) {
+int Network::add_neurons(int size, const Lif& lif, const int32_t* bias) {
+  Neurons& n = add_group(size);
+  n.lif = lif;
+  for (auto* vector : {&n.u, &n.v, &n.bias}) vector->resize(size_t(padded(size)));
+  std::copy(bias, bias + size, n.bias.begin());
+  return n.group;
+}
+
+int Network::add_custom(std::unique_ptr<Custom> custom) {
+  Neurons& n = add_group(custom->size);
+  n.apical.arriving.resize(n.soma.arriving.size());
+  n.custom = std::move(custom);
+  return n.group;
+}
+
+int Network::add_port(int group, const std::string& name) {
+  const int port = add_input();
+  neurons(group).ports.emplace_back(port, &custom(group).ports.at(name));
+  return port;
+}
+
+int Network::add(std::unique_ptr<Projection> projection, bool apical) {
   const int k = static_cast<int>(projections_.size());
   for (auto& n : neurons_)
-    if (projection->acts && projection->post == n->group) n->sources.push_back(k);
+    if (projection->acts && projection->post == n->group)
+      (apical ? n->apical : n->soma).sources.push_back(k);
   plastic_.push_back(dynamic_cast<Plastic*>(projection.get()));
   projections_.push_back(std::move(projection));
   epochs_.push_back(0);
@@ -44,38 +63,54 @@ Neurons& Network::neurons(int group) {
   throw std::out_of_range("no neurons");
 }
 
+Custom& Network::custom(int group) {
+  Neurons& n = neurons(group);
+  if (n.custom == nullptr) throw std::out_of_range("Lava's LIF");
+  return *n.custom;
+}
+
 Plastic& Network::plastic(int k) {
   if (plastic_.at(size_t(k)) == nullptr) throw std::out_of_range("not plastic");
   return *plastic_[size_t(k)];
 }
 
-void Network::integrate(Neurons& n) {
-  const int stride = padded(n.size);
+const int32_t* Network::arriving(Input& input) {
+  const int stride = static_cast<int>(input.arriving.size());
+  int32_t* sum = input.arriving.data();
   const int32_t* arriving = nullptr;
   bool summed = false;
-  for (int k : n.sources) {
+  for (int k : input.sources) {
     Buffer& buffer = projections_[size_t(k)]->buffer;
     if (buffer.empty) continue;
     if (arriving == nullptr) {
       arriving = buffer.slot(0);
       continue;
     }
-    if (!summed) std::memcpy(n.arriving.data(), arriving, sizeof(int32_t) * size_t(stride));
+    if (!summed) std::memcpy(sum, arriving, sizeof(int32_t) * size_t(stride));
     summed = true;
-    kernels_.add(stride, buffer.slot(0), n.arriving.data());
-    arriving = n.arriving.data();
+    kernels_.add(stride, buffer.slot(0), sum);
+    arriving = sum;
   }
-  if (arriving == nullptr) {
-    std::fill(n.arriving.begin(), n.arriving.end(), 0);
-    arriving = n.arriving.data();
+  if (arriving != nullptr) return arriving;
+  std::fill(sum, sum + stride, 0);
+  return sum;
+}
+
+void Network::integrate(Neurons& n, int64_t at) {
+  const int32_t* soma = arriving(n.soma);
+  if (n.custom == nullptr) {
+    const int found = kernels_.lif(n.size, n.lif, n.u.data(), n.v.data(), soma, n.bias.data(),
+                                   n.spikes.data());
+    groups_[size_t(n.group)] = {n.spikes.data(), nullptr, found};
+    return;
   }
-  const int found = kernels_.lif(n.size, n.lif, n.u.data(), n.v.data(), arriving, n.bias.data(),
-                                 n.spikes.data());
+  const int found = n.custom->advance(at, soma, arriving(n.apical), n.spikes.data());
   groups_[size_t(n.group)] = {n.spikes.data(), nullptr, found};
+  for (const auto& [group, port] : n.ports) groups_[size_t(group)] = port->spikes();
 }
 
 void Network::advance(int64_t at, bool last, const std::vector<Draws>& draws, Pool& pool) {
-  for (auto& n : neurons_) integrate(*n);
+  for (auto& n : neurons_) integrate(*n, at);
   const auto spikes = [this](int group) { return group < 0 ? Spikes{} : groups_[size_t(group)]; };
   for (size_t k = 0; k < projections_.size(); ++k) {
     Projection& p = *projections_[k];

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "custom.hpp"
 #include "kernels.hpp"
 #include "pool.hpp"
 #include "projection.hpp"
@@ -21,12 +23,22 @@ struct Events {
   const int32_t* value = nullptr;  // null: 1 each
 };
 
+// What projections act on, and what arrives there.
+struct Input {
+  std::vector<int> sources;
+  AlignedVector<int32_t> arriving;
+};
+
 struct Neurons {
   int group, size;
-  Lif lif;
-  AlignedVector<int32_t> u, v, bias, arriving;
+  Input soma, apical;
   std::vector<int32_t> spikes;
-  std::vector<int> sources;  // projections that act on it
+  // Lava's LIF ..
+  Lif lif;
+  AlignedVector<int32_t> u, v, bias;
+  // .. or something else, and the groups that stand for its ports.
+  std::unique_ptr<Custom> custom;
+  std::vector<std::pair<int, Port*>> ports;
 };
 
 // Spikes of a group as they are found.
@@ -53,7 +65,10 @@ class Network {
     return static_cast<int>(groups_.size()) - 1;
   }
   int add_neurons(int size, const Lif& lif, const int32_t* bias);
-  int add(std::unique_ptr<Projection> projection);
+  int add_custom(std::unique_ptr<Custom> custom);
+  // A group that stands for a port of custom neurons.
+  int add_port(int group, const std::string& name);
+  int add(std::unique_ptr<Projection> projection, bool apical);
 
   // Runs at most n_steps, fewer when `seconds` have passed; returns how many.
   int64_t run(int64_t n_steps, double seconds, const std::vector<Events>& inputs,
@@ -61,13 +76,16 @@ class Network {
               const std::vector<Probe>& probes);
 
   Neurons& neurons(int group);
+  Custom& custom(int group);
   Projection& projection(int k) { return *projections_[size_t(k)]; }
   Plastic& plastic(int k);
   int64_t step = 0;
   const char* instructions() const { return kernels_.name; }
 
  private:
-  void integrate(Neurons& neurons);
+  Neurons& add_group(int size);
+  const int32_t* arriving(Input& input);
+  void integrate(Neurons& neurons, int64_t at);
   void advance(int64_t at, bool last, const std::vector<Draws>& draws, Pool& pool);
 
   int threads_;

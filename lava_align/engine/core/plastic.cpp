@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "hash.hpp"
 #include "projection.hpp"
 
 namespace lava_align {
@@ -10,13 +11,6 @@ namespace {
 
 // Tile visits from which two threads pay.
 constexpr int64_t kWorthForward = 4096, kWorthLearning = 4096;
-
-uint64_t mix(uint64_t value) {
-  uint64_t z = value + 0x9E3779B97F4A7C15U;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-  return z ^ (z >> 31);
-}
 
 // Streams: the five traces, then dw, dd, dt.
 uint64_t key(uint64_t base, int stream, int64_t step) {
