@@ -38,6 +38,16 @@ def _integers(values: Any, dtype: Any) -> Array:
     return array.astype(dtype)
 
 
+def _numbers(values: Any) -> Array:
+    """Integers as int32, other numbers as float64."""
+    array = np.asarray(values)
+    if array.dtype.kind in "iu":
+        return _integers(array, np.int32)
+    if array.dtype.kind != "f":
+        raise ValueError(f"values of {array.dtype} are not numbers")
+    return array.astype(np.float64)
+
+
 def _in_order(step: Array, neuron: Array) -> bool:
     later = step[1:] > step[:-1]
     return bool((later | ((step[1:] == step[:-1]) & (neuron[1:] >= neuron[:-1]))).all())
@@ -60,13 +70,14 @@ class Spikes(ArrayValue):
     neuron : ndarray of int32, shape (n_spikes,)
     size : int
         Number of neurons, silent ones included.
-    value : ndarray of int32, shape (n_spikes,), or None
-        What graded spikes carry; never 0.
+    value : ndarray of int32 or float64, shape (n_spikes,), or None
+        What each carries: the payload of a graded spike, never 0, or a real number that was noted
+        with an event.
 
     Raises
     ------
     ValueError
-        If the arrays are not integers, do not fit their types or differ in length, or if a graded
+        If the arrays are not numbers, do not fit their types or differ in length, or if a graded
         spike carries 0 or comes twice.
     """
 
@@ -78,7 +89,7 @@ class Spikes(ArrayValue):
     def __post_init__(self) -> None:
         step = _integers(self.step, np.int64)
         neuron = _integers(self.neuron, np.int32)
-        value = None if self.value is None else _integers(self.value, np.int32)
+        value = None if self.value is None else _numbers(self.value)
         if step.ndim != 1 or step.shape != neuron.shape:
             raise ValueError(f"steps {step.shape} and neurons {neuron.shape} do not pair up")
         if value is not None and value.shape != step.shape:
@@ -88,8 +99,9 @@ class Spikes(ArrayValue):
             step, neuron = step[order], neuron[order]
             value = None if value is None else value[order]
         if value is not None:
-            _require_graded(step, neuron, value)
-            object.__setattr__(self, "value", frozen_array(value, np.int32))
+            if value.dtype.kind == "i":
+                _require_graded(step, neuron, value)
+            object.__setattr__(self, "value", frozen_array(value, value.dtype))
         object.__setattr__(self, "size", int(self.size))
         object.__setattr__(self, "step", frozen_array(step, np.int64))
         object.__setattr__(self, "neuron", frozen_array(neuron, np.int32))
@@ -166,17 +178,12 @@ class Series(ArrayValue):
     values: Array
 
     def __post_init__(self) -> None:
-        values = np.asarray(self.values)
-        if values.dtype.kind in "iu":
-            values = _integers(values, np.int32)
-        elif values.dtype.kind != "f":
-            raise ValueError(f"values of {values.dtype} are not numbers")
-        dtype = np.int32 if values.dtype.kind == "i" else np.float64
+        values = _numbers(self.values)
         step = _integers(self.step, np.int64)
         if step.ndim != 1 or values.shape[:1] != step.shape:
             raise ValueError(f"{step.shape} steps, {values.shape} values: one array per step")
         object.__setattr__(self, "step", frozen_array(step, np.int64))
-        object.__setattr__(self, "values", frozen_array(values, dtype))
+        object.__setattr__(self, "values", frozen_array(values, values.dtype))
 
     @classmethod
     def joined(cls, parts: Sequence[Series]) -> Series:

@@ -14,7 +14,7 @@ import numpy as np
 from lava_align.backends.base import Probes
 from lava_align.compiler.program import Program
 from lava_align.errors import InvalidInputError, Problem
-from lava_align.recording import Spikes
+from lava_align.recording import Series, Spikes
 from lava_align.spike_stream import SpikeStream
 
 Array = np.ndarray[Any, Any]
@@ -109,7 +109,25 @@ def not_probed(program: Program, probes: Probes) -> tuple[str, ...]:
     """Name what exists and was not recorded."""
     recorded: set[Any] = {*recorded_groups(program, probes), *probes.states}
     if probes.weight_steps:
-        recorded.update(projection.name for projection in program.plastic())
-    plastic = [projection.name for projection in program.plastic()]
-    names = (*program.spiking(), *plastic, *program.states())
+        recorded.update(program.projections())
+    names = (*program.spiking(), *program.projections(), *program.states())
     return tuple(name for name in names if name not in recorded)
+
+
+def sum_of_planes(weights: Iterable[Array]) -> Array:
+    """Weights of a projection from those of its planes: int32."""
+    total: Array = np.sum([w.astype(np.int32) for w in weights], axis=0, dtype=np.int32)
+    return total
+
+
+def of_projections(program: Program, weights: Mapping[str, Series]) -> dict[str, Series]:
+    """Snapshots of projections from those of synapses; what was not kept is left out."""
+    found = {}
+    for name, planes in program.projections().items():
+        kept = [weights[plane] for plane in planes if plane in weights]
+        if len(kept) == 1:
+            found[name] = kept[0]
+        elif kept:
+            total = np.sum([series.values for series in kept], axis=0)
+            found[name] = Series(step=kept[0].step, values=total)
+    return found

@@ -143,6 +143,7 @@ class LavaBackend:
             job.write(folder, self._options)
             _run_child(folder, n_steps, deadline, progress)
             recorded = _collect(folder, job)
+            recorded["weights"] = of_projections(program, recorded["weights"])
         return Recording(
             backend=self.name,
             dt=program.dt,

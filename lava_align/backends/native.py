@@ -20,6 +20,7 @@ from lava_align.backends.common import (
     check_run,
     not_probed,
     recorded_groups,
+    sum_of_planes,
 )
 from lava_align.compiler.program import Program
 from lava_align.engine.base import Engine, Semantics
@@ -184,10 +185,10 @@ def _stretch(
 
 
 def _snapshot(engine: Engine, weights: dict[str, list[Series]]) -> None:
-    for synapses in engine.program.plastic():
-        values = engine.read(f"{synapses.name}.weights")[None]
-        found = Series(step=np.array([engine.step]), values=values)
-        weights.setdefault(synapses.name, []).append(found)
+    for name, planes in engine.program.projections().items():
+        values = sum_of_planes(engine.read(f"{plane}.weights") for plane in planes)
+        found = Series(step=np.array([engine.step]), values=values[None])
+        weights.setdefault(name, []).append(found)
 
 
 def partial(recording: Recording) -> Recording:

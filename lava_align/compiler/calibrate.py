@@ -5,6 +5,10 @@ scales, so that no user file needs a magic number. Learning is left out: the wei
 run starts with. The recursion is the exact solution of the linear membrane between grid points,
 
 .. math:: I_{n} = P_s I_{n-1} + w\,n_{spikes}, \qquad v_{n+1} = P_m v_n + c I_n + (1-P_m)\,b .
+
+A kernel of two exponentials has a second current that is taken from the first. Exactly, the two
+would reach the membrane with different gains; a chip has one, so the second decays a little faster
+or slower than asked, and area and mean delay of what reaches the membrane are exact.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from lava_align.errors import ConstraintViolationError, Problem
-from lava_align.model.network import LIF, Network, Population, draw_stimuli
+from lava_align.model.network import LIF, EscapeNeuron, Network, Population, draw_stimuli
 
 Array = np.ndarray[Any, Any]
 
@@ -36,23 +40,54 @@ class Step:
         Factors by which membrane and current decay in a step.
     gain : float
         What a unit current adds to the membrane in the next step.
+    rise : float or None
+        Factor by which the second current decays; None for a single exponential.
     """
 
     membrane: float
     synapse: float
     gain: float
+    rise: float | None = None
 
     @classmethod
     def of(cls, neuron: LIF, dt: float) -> Step:
-        """Solve the membrane exactly over one step (single-exponential kernel)."""
+        """Solve the membrane over one step."""
         membrane, synapse = math.exp(-dt / neuron.tau_m), math.exp(-dt / neuron.tau_syn)
-        if math.isclose(neuron.tau_m, neuron.tau_syn, rel_tol=1e-6):
-            gain = dt / neuron.tau_m * membrane
-        else:
-            # The difference of two exponentials near 1, without the loss of digits.
-            difference = math.expm1(-dt / neuron.tau_syn) - math.expm1(-dt / neuron.tau_m)
-            gain = difference * neuron.tau_syn / (neuron.tau_syn - neuron.tau_m)
-        return cls(membrane=membrane, synapse=synapse, gain=gain)
+        gain = _gain(neuron.tau_m, neuron.tau_syn, dt)
+        if not neuron.tau_rise:
+            return cls(membrane=membrane, synapse=synapse, gain=gain)
+        amplitude = neuron.tau_syn / (neuron.tau_syn - neuron.tau_rise)
+        fast = math.exp(-dt / neuron.tau_rise)
+        gains = amplitude * gain, amplitude * _gain(neuron.tau_m, neuron.tau_rise, dt)
+        area = gains[0] / (1.0 - synapse) - gains[1] / (1.0 - fast)
+        moment = gains[0] * synapse / (1.0 - synapse) ** 2 - gains[1] * fast / (1.0 - fast) ** 2
+        # Of two exponentials with one gain, the mean delay is 1 + a + b steps, where a and b are
+        # what is left of each current over all later steps.
+        left = synapse / (1.0 - synapse)
+        left_fast = min(max(moment / area - 1.0 - left, 0.0), 0.99 * left)
+        rise = left_fast / (1.0 + left_fast)
+        return cls(membrane=membrane, synapse=synapse, gain=area / (left - left_fast), rise=rise)
+
+    @property
+    def current_area(self) -> float:
+        """Sum over the steps of the current that a unit jump leaves."""
+        return current_area(self.synapse, self.rise)
+
+
+def current_area(synapse: float, rise: float | None) -> float:
+    """Sum over the steps of a unit current, or of the difference of two, decaying by factors."""
+    tiny = float(np.finfo(float).eps)
+    whole = 1.0 / max(1.0 - synapse, tiny)
+    return whole if rise is None else whole - 1.0 / max(1.0 - rise, tiny)
+
+
+def _gain(tau_m: float, tau_syn: float, dt: float) -> float:
+    """What a unit current that decays with ``tau_syn`` adds to the membrane in one step."""
+    if math.isclose(tau_m, tau_syn, rel_tol=1e-6):
+        return dt / tau_m * math.exp(-dt / tau_m)
+    # The difference of two exponentials near 1, without the loss of digits.
+    difference = math.expm1(-dt / tau_syn) - math.expm1(-dt / tau_m)
+    return difference * tau_syn / (tau_syn - tau_m)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +114,6 @@ class Activity:
 def sample_activity(network: Network) -> dict[str, Activity]:
     """Simulate up to ``SAMPLE_SECONDS`` of the network without learning.
 
-    Neurons must be expressible on chip (single exponential, reset 0, no refractory period).
-
     Raises
     ------
     ConstraintViolationError
@@ -95,7 +128,7 @@ def sample_activity(network: Network) -> dict[str, Activity]:
         stimuli=network.stimuli,
     )
     drives = _drives(short)
-    states = {p.name: _State(p, short.dt, short.n_steps) for p in short.populations}
+    states = {p.name: _state(p, short.dt, short.n_steps) for p in short.populations}
     incoming = {p.name: [(q.pre, q.weights) for q in short.into(p.name)] for p in short.populations}
     with np.errstate(over="ignore", invalid="ignore"):
         for step in range(short.n_steps):
@@ -124,39 +157,104 @@ def _drives(network: Network) -> dict[str, Array]:
 
 
 class _State:
-    """Running state of one population."""
+    """What both kinds of neurons have in a sample."""
 
-    def __init__(self, population: Population, dt: float, n_steps: int) -> None:
-        self.neuron = population.neuron
-        self.step = Step.of(population.neuron, dt)
-        self.current = np.zeros(population.size)
-        self.potential = np.zeros(population.size)
-        self.spikes = np.zeros((n_steps, population.size), dtype=bool)
+    def __init__(self, size: int, n_steps: int) -> None:
+        self.spikes = np.zeros((n_steps, size), dtype=bool)
+        self.rest = np.zeros(size, int)
         # Taken with np.maximum, which keeps a NaN where max() would drop it.
         self.peaks = np.zeros(3)
 
     def advance(self, step: int) -> Array:
-        bias = (1.0 - self.step.membrane) * self.neuron.bias
-        self.potential = self.step.membrane * self.potential + self.step.gain * self.current + bias
-        self.current = self.current * self.step.synapse
-        self.peaks[2] = np.maximum(self.peaks[2], np.abs(self.potential).max())
-        fired = self.potential > self.neuron.threshold
-        self.potential[fired] = 0.0
+        """One step; return 1.0 for each neuron that spikes."""
+        raise NotImplementedError
+
+    def receive(self, jump: Array) -> None:
+        """Take in what the spikes of this step are worth."""
+        raise NotImplementedError
+
+    def peak(self, index: int, values: Array) -> None:
+        """Remember the largest magnitude."""
+        self.peaks[index] = np.maximum(self.peaks[index], np.abs(values).max())
+
+    def note(self, step: int, fired: Array, refractory: int) -> Array:
+        """Write spikes down and count refractory steps."""
+        self.rest = np.where(fired, refractory, np.maximum(self.rest - 1, 0))
         self.spikes[step] = fired
         return fired.astype(float)
 
-    def receive(self, jump: Array) -> None:
-        self.current += jump
-        self.peaks[0] = np.maximum(self.peaks[0], np.abs(jump).max())
-        self.peaks[1] = np.maximum(self.peaks[1], np.abs(self.current).max())
-
     def activity(self) -> Activity:
+        """Sum up."""
         return Activity(
             spikes=self.spikes,
             peak_jump=float(self.peaks[0]),
             peak_current=float(self.peaks[1]),
             peak_potential=float(self.peaks[2]),
         )
+
+
+class _LifState(_State):
+    def __init__(self, population: Population, dt: float, n_steps: int) -> None:
+        super().__init__(population.size, n_steps)
+        self.neuron = population.lif
+        self.step = Step.of(population.lif, dt)
+        self.refractory = round(self.neuron.refractory / dt)
+        self.current, self.second = np.zeros((2, population.size))
+        self.potential = np.full(population.size, self.neuron.reset)
+        self.peak(2, self.potential)
+
+    def advance(self, step: int) -> Array:
+        neuron, held = self.neuron, self.rest > 0
+        bias = (1.0 - self.step.membrane) * neuron.bias
+        current = self.current - self.second
+        self.potential = self.step.membrane * self.potential + self.step.gain * current + bias
+        self.current = self.current * self.step.synapse
+        if self.step.rise is not None:
+            self.second = self.second * self.step.rise
+        if neuron.refractory_holds:
+            self.potential[held] = neuron.reset
+        self.peak(2, self.potential)
+        fired = (self.potential > neuron.threshold) & ~held
+        self.potential[fired] = neuron.reset
+        return self.note(step, fired, self.refractory)
+
+    def receive(self, jump: Array) -> None:
+        self.current += jump
+        if self.step.rise is not None:
+            self.second += jump
+        self.peak(0, jump)
+        self.peak(1, self.current)
+
+
+class _EscapeState(_State):
+    def __init__(self, population: Population, dt: float, n_steps: int) -> None:
+        super().__init__(population.size, n_steps)
+        neuron = population.neuron
+        assert isinstance(neuron, EscapeNeuron)
+        self.bias, self.refractory = neuron.bias, round(neuron.refractory / dt)
+        self.offset = math.log(neuron.refractory / dt)
+        self.arrived = np.zeros((round(neuron.pulse / dt), population.size))
+        self.potential = np.zeros(population.size)
+        self.rng = np.random.default_rng(SAMPLE_SEED)
+
+    def advance(self, step: int) -> Array:
+        potential = self.potential + self.bias
+        self.peak(2, potential)
+        chance = 1.0 / (1.0 + np.exp(np.clip(self.offset - potential, -700, 700)))
+        fired = (self.rng.random(len(chance)) < chance) & (self.rest == 0)
+        return self.note(step, fired, self.refractory)
+
+    def receive(self, jump: Array) -> None:
+        self.potential = self.potential + jump - self.arrived[0]
+        self.arrived = np.roll(self.arrived, -1, axis=0)
+        self.arrived[-1] = jump
+        self.peak(0, jump)
+        self.peak(1, self.potential)
+
+
+def _state(population: Population, dt: float, n_steps: int) -> _State:
+    kind = _LifState if isinstance(population.neuron, LIF) else _EscapeState
+    return kind(population, dt, n_steps)
 
 
 def rates(activity: Mapping[str, Activity], dt: float) -> dict[str, float]:

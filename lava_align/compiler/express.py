@@ -1,8 +1,10 @@
-"""What the target's neuron cannot express, and the simplifications an experiment may allow.
+"""What the target's neurons cannot express, and the simplifications an experiment may allow.
 
 Loihi's current-based LIF has one exponential kernel, resets to zero and, in Lava's fixed-point
-model, has no refractory period (lava/proc/lif/models.py). Anything else is a constraint violation
-unless the experiment names it under ``approximate``; then it is simplified here and reported.
+model, has no refractory period (lava/proc/lif/models.py). What an experiment names under
+``approximate`` is simplified to that here, and reported. Anything else needs neurons of its own
+(``docs/engine_semantics.md``), on targets whose neurons can be programmed; on others it is a
+constraint violation.
 """
 
 from __future__ import annotations
@@ -13,9 +15,12 @@ from dataclasses import replace
 from lava_align.errors import ConstraintViolationError, Problem
 from lava_align.model.network import LIF, Network
 from lava_align.rules import Quantity
+from lava_align.targets import HardwareTarget
 
 
-def express(network: Network, approximate: Collection[str]) -> tuple[Network, tuple[Quantity, ...]]:
+def express(
+    network: Network, approximate: Collection[str], target: HardwareTarget
+) -> tuple[Network, tuple[Quantity, ...]]:
     """Return a network of neurons the target can express, and what was simplified.
 
     Raises
@@ -29,12 +34,18 @@ def express(network: Network, approximate: Collection[str]) -> tuple[Network, tu
     populations = []
     for population in network.populations:
         neuron = population.neuron
+        if not isinstance(neuron, LIF):
+            if not target.custom_neurons:
+                problems.append(_not_lif(population.name, target))
+            populations.append(population)
+            continue
         for key, simplify, note in _SIMPLIFICATIONS:
             value = getattr(neuron, key)
             if not value:
                 continue
             if key not in approximate:
-                problems.append(_problem(population.name, key, value))
+                if not target.custom_neurons:
+                    problems.append(_problem(population.name, key, value, target))
                 continue
             if key == "reset" and neuron.threshold <= 0:
                 problems.append(_below_reset(population.name, neuron.threshold))
@@ -48,11 +59,20 @@ def express(network: Network, approximate: Collection[str]) -> tuple[Network, tu
     return _keep_areas(network, expressed), tuple(quantities)
 
 
-def _problem(population: str, key: str, value: float) -> Problem:
+def _problem(population: str, key: str, value: float, target: HardwareTarget) -> Problem:
     return Problem(
         f"populations.{population}.{key}",
-        f"{value:g} cannot be expressed by the target's neuron",
-        f'set it to 0, or allow the simplification with approximate = ["{key}"]',
+        f"{value:g} cannot be expressed by the neuron of {target.id}",
+        f'set it to 0, allow the simplification with approximate = ["{key}"], or take a target'
+        " with programmable neurons",
+    )
+
+
+def _not_lif(population: str, target: HardwareTarget) -> Problem:
+    return Problem(
+        f"populations.{population}.kind",
+        f"stochastic neurons cannot be expressed by the neuron of {target.id}",
+        'kind = "lif", or a target with programmable neurons',
     )
 
 
@@ -69,10 +89,16 @@ def _single_exponential(neuron: LIF) -> LIF:
     return replace(neuron, tau_syn=neuron.tau_syn + neuron.tau_rise, tau_rise=0.0)
 
 
+def _without_refractory(neuron: LIF) -> LIF:
+    return replace(neuron, refractory=0.0, refractory_holds=True)
+
+
 def _keep_areas(original: Network, expressed: Network) -> Network:
     """Scale the weights into every population whose kernel has grown, so that its area stays."""
     gain = {
-        p.name: p.neuron.tau_syn / expressed.population(p.name).neuron.tau_syn
+        p.name: p.neuron.tau_syn / expressed.population(p.name).lif.tau_syn
+        if isinstance(p.neuron, LIF)
+        else 1.0
         for p in original.populations
     }
     return replace(
@@ -87,5 +113,5 @@ def _keep_areas(original: Network, expressed: Network) -> Network:
 _SIMPLIFICATIONS = (
     ("tau_rise", _single_exponential, "one exponential of equal area and mean delay"),
     ("reset", lambda neuron: replace(neuron, reset=0.0), "resets to 0: fires more often"),
-    ("refractory", lambda neuron: replace(neuron, refractory=0.0), "left out: fires more often"),
+    ("refractory", _without_refractory, "left out: fires more often"),
 )

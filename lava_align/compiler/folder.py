@@ -105,6 +105,7 @@ def program_files(program: Program) -> dict[str, bytes]:
         "neurons": neurons,
         "synapses": synapses,
         "mirrors": dict(program.mirrors),
+        **({"planes": {n: list(m) for n, m in program.planes.items()}} if program.planes else {}),
         "files": {
             name: {
                 "sha256": hashlib.sha256(data).hexdigest(),
@@ -282,6 +283,7 @@ def _program(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Program
             for entry in manifest["synapses"]
         ),
         mirrors=manifest["mirrors"],
+        planes=manifest.get("planes", {}),
     )
 
 

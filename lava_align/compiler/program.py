@@ -360,6 +360,9 @@ class Program(ArrayValue):
         The network.
     mirrors : mapping
         Plastic projection to the forward projection it mirrors.
+    planes : mapping
+        Projection whose weights are the sum of several synapses between the same groups, to their
+        names; a projection that is not listed is one synapses of its own name.
     """
 
     target: str
@@ -369,6 +372,11 @@ class Program(ArrayValue):
     neurons: tuple[AnyNeurons, ...]
     synapses: tuple[Synapses, ...]
     mirrors: Mapping[str, str] = field(default_factory=dict)
+    planes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata=ADDED)
+
+    def __post_init__(self) -> None:
+        planes = {name: tuple(members) for name, members in self.planes.items()}
+        object.__setattr__(self, "planes", planes)
 
     def senders(self) -> dict[str, Sender]:
         """Everything that synapses may listen to, by name."""
@@ -405,3 +413,9 @@ class Program(ArrayValue):
     def plastic(self) -> tuple[Synapses, ...]:
         """Synapses that learn."""
         return tuple(s for s in self.synapses if s.learning is not None)
+
+    def projections(self) -> dict[str, tuple[str, ...]]:
+        """Projections that learn, to the names of the synapses that they are the sum of."""
+        members = {name for planes in self.planes.values() for name in planes}
+        alone = {s.name: (s.name,) for s in self.plastic() if s.name not in members}
+        return {**alone, **self.planes}

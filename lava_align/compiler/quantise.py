@@ -12,7 +12,8 @@ else follows (lava/proc/lif/models.py, lava/proc/dense/models.py):
 their registers with room to spare for what the sample showed; within the last octave it is the
 one at which the weights fall best on the integer grid. Since the decays are rounded to 1/4096,
 ``c`` is corrected so that the area of the membrane's response to a spike, and with it the mean
-drive, stays as asked.
+drive, stays as asked. A rise of the current, a reset other than 0 and a refractory period become
+those of our ``ExtendedLIF`` (``docs/engine_semantics.md``).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from lava_align.compiler.calibrate import Activity, Step
-from lava_align.compiler.program import NeuronGroup, SignMode, Synapses
+from lava_align.compiler.calibrate import Activity, Step, current_area
+from lava_align.compiler.program import AnyNeurons, NeuronGroup, SignMode, Synapses
 from lava_align.errors import ConstraintViolationError, Problem
 from lava_align.model.network import LIF, Population
 from lava_align.rules import Quantity
@@ -57,12 +58,21 @@ class Afferent:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantised:
-    """A population on chip: its neurons, the synapses that drive it, and what was realised."""
+    """A population on chip: its neurons, the synapses that drive it, and what was realised.
 
-    neurons: NeuronGroup
+    Parameters
+    ----------
+    scale : float
+        What arrives per unit of current; of LIF neurons times 64.
+    threshold_unit : float
+        Steps of the threshold's mantissa per unit of the membrane potential.
+    """
+
+    neurons: AnyNeurons
     synapses: tuple[Synapses, ...]
     scale: float
     quantities: tuple[Quantity, ...]
+    threshold_unit: float = 1.0
 
 
 def quantise_population(
@@ -76,39 +86,66 @@ def quantise_population(
         If threshold and weights do not fit the registers together at any scale, or the time step
         does not fit the time constants.
     """
-    step = Step.of(population.neuron, dt)
+    step = Step.of(population.lif, dt)
     if not step.gain > 0.0:
         raise ConstraintViolationError(
             Problem(
                 f"populations.{population.name}",
-                f"tau_m {population.neuron.tau_m:g} s, tau_syn {population.neuron.tau_syn:g} s",
+                f"tau_m {population.lif.tau_m:g} s, tau_syn {population.lif.tau_syn:g} s",
                 f"a spike is forgotten, or not felt, within a time step of {dt:g} s; use another",
             )
         )
-    du, dv = _decays(step)
-    gain = _area_preserving_gain(step, du, dv)
-    leak = dv / DECAY_ONE if dv else 1.0 - step.membrane
+    decays = _decays(step)
+    gain = _area_preserving_gain(step, decays)
+    leak = decays.dv / DECAY_ONE if decays.dv else 1.0 - step.membrane
     scale = _choose_scale(population, afferents, activity, gain, leak)
-    neurons, rows = _neurons(population, du, dv, gain, leak, scale, dt)
-    synapses = []
-    for afferent in afferents:
-        made, row = _synapses(afferent, population.name, scale)
-        synapses.append(made)
-        rows.append(row)
-    return Quantised(neurons=neurons, synapses=tuple(synapses), scale=scale, quantities=tuple(rows))
+    neurons, rows = _neurons(population, decays, gain, leak, scale, dt)
+    synapses, more = quantise_afferents(afferents, population.name, scale / 64.0)
+    return Quantised(
+        neurons=neurons,
+        synapses=synapses,
+        scale=scale,
+        quantities=(*rows, *more),
+        threshold_unit=scale / (64.0 * gain),
+    )
 
 
-def _decays(step: Step) -> tuple[int, int]:
+def quantise_afferents(
+    afferents: Sequence[Afferent], post: str, scale: float
+) -> tuple[tuple[Synapses, ...], tuple[Quantity, ...]]:
+    """Fixed synapses into a population; ``scale`` is what arrives per unit of weight."""
+    made = [_synapses(afferent, post, scale) for afferent in afferents]
+    return tuple(synapses for synapses, _ in made), tuple(row for _, row in made)
+
+
+@dataclass(frozen=True)
+class _Decays:
+    """Decays per step, in 1/4096; those of currents count one more. ``dr`` is that of the rise."""
+
+    du: int
+    dv: int
+    dr: int | None = None
+
+    @property
+    def current_area(self) -> float:
+        """Sum over the steps of the current that a unit jump leaves."""
+        rise = None if self.dr is None else 1.0 - (self.dr + 1) / DECAY_ONE
+        return current_area(1.0 - (self.du + 1) / DECAY_ONE, rise)
+
+
+def _decays(step: Step) -> _Decays:
     # Lava adds one to du before use (ds_offset) and nothing to dv.
-    du = round(DECAY_ONE * (1.0 - step.synapse)) - 1
-    dv = round(DECAY_ONE * (1.0 - step.membrane))
-    return min(max(du, 0), DECAY_ONE - 1), min(max(dv, 0), DECAY_ONE - 1)
+    du, dv, dr = (
+        min(max(round(DECAY_ONE * (1.0 - factor)) - offset, 0), DECAY_ONE - 1)
+        for factor, offset in ((step.synapse, 1), (step.membrane, 0), (step.rise or 0.0, 1))
+    )
+    return _Decays(du, dv, None if step.rise is None else dr)
 
 
-def _area_preserving_gain(step: Step, du: int, dv: int) -> float:
-    gain = step.gain * (du + 1) / DECAY_ONE / max(1.0 - step.synapse, SMALLEST)
+def _area_preserving_gain(step: Step, decays: _Decays) -> float:
+    gain = step.gain * step.current_area / max(decays.current_area, SMALLEST)
     # Without a leak the response has no area; what a spike adds to the membrane stays as asked.
-    return gain * dv / DECAY_ONE / (1.0 - step.membrane) if dv else gain
+    return gain * decays.dv / DECAY_ONE / (1.0 - step.membrane) if decays.dv else gain
 
 
 def _choose_scale(
@@ -118,7 +155,7 @@ def _choose_scale(
     gain: float,
     leak: float,
 ) -> float:
-    neuron = population.neuron
+    neuron = population.lif
     largest = min(_limits(neuron, activity, gain, leak))
     candidates = largest * 2.0 ** (-np.arange(SCALES_PER_OCTAVE) / SCALES_PER_OCTAVE)
     strongest = max((float(np.abs(a.weights).max(initial=0.0)) for a in afferents), default=0.0)
@@ -135,7 +172,7 @@ def _choose_scale(
         )
     if not afferents:
         return float(candidates[0])
-    errors = [max(_rounding_error(a.weights, s) for a in afferents) for s in candidates]
+    errors = [max(rounding_error(a.weights, s / 64.0) for a in afferents) for s in candidates]
     return float(candidates[int(np.argmin(errors))])
 
 
@@ -144,7 +181,7 @@ def _limits(neuron: LIF, activity: Activity, gain: float, leak: float) -> Iterat
     potential = max(activity.peak_potential, neuron.threshold)
     bias = abs(neuron.bias) * leak
     for room, needed in (
-        (THRESHOLD_MAX * 64 * gain, neuron.threshold),
+        (THRESHOLD_MAX * 64 * gain, max(neuron.threshold, abs(neuron.reset))),
         (REGISTER_MAX * gain, HEADROOM * potential),
         (REGISTER_MAX, HEADROOM * activity.peak_current),
         (JUMP_MAX * 64, HEADROOM * activity.peak_jump),
@@ -169,7 +206,7 @@ def _grid(mode: SignMode) -> tuple[int, int, int]:
 def _mantissas(weights: Array, scale: float) -> tuple[Array, int, SignMode]:
     mode = sign_mode(weights)
     step, low, high = _grid(mode)
-    wanted = weights * scale / 64.0
+    wanted = weights * scale
     # The smallest exponent at which nothing is clipped: the finest grid for these weights.
     over = max(wanted.max(initial=0.0) / max(high, 1), wanted.min(initial=0.0) / min(low, -1))
     exponent = math.ceil(math.log2(over)) if over > 0 else 0
@@ -177,10 +214,10 @@ def _mantissas(weights: Array, scale: float) -> tuple[Array, int, SignMode]:
     return np.clip(mantissas, low, high).astype(np.int16), exponent, mode
 
 
-def _rounding_error(weights: Array, scale: float) -> float:
+def rounding_error(weights: Array, scale: float) -> float:
     """Root mean square rounding error relative to that of the weights."""
     mantissas, exponent, _ = _mantissas(weights, scale)
-    realised = mantissas * 2.0**exponent * 64.0 / scale
+    realised = mantissas * 2.0**exponent / scale
     norm = float(np.linalg.norm(weights))
     return float(np.linalg.norm(realised - weights)) / norm if norm else 0.0
 
@@ -196,11 +233,11 @@ def _synapses(afferent: Afferent, post: str, scale: float) -> tuple[Synapses, Qu
         weight_bits=WEIGHT_BITS,
         sign_mode=mode,
     )
-    realised = mantissas * 2.0**exponent * 64.0 / scale
+    realised = mantissas * 2.0**exponent / scale
     asked_rms, realised_rms = (
         float(np.sqrt(np.mean(np.square(m)))) for m in (afferent.weights, realised)
     )
-    error = _rounding_error(afferent.weights, scale)
+    error = rounding_error(afferent.weights, scale)
     row = Quantity(
         where=afferent.name,
         name="weights (rms)",
@@ -213,29 +250,45 @@ def _synapses(afferent: Afferent, post: str, scale: float) -> tuple[Synapses, Qu
 
 
 def _neurons(
-    population: Population, du: int, dv: int, gain: float, leak: float, scale: float, dt: float
+    population: Population, decays: _Decays, gain: float, leak: float, scale: float, dt: float
 ) -> tuple[NeuronGroup, list[Quantity]]:
-    neuron = population.neuron
+    neuron = population.lif
     per_unit = scale / (64.0 * gain)
     vth = max(1, round(neuron.threshold * per_unit))
+    reset = min(round(neuron.reset * per_unit), vth - 1) if neuron.reset else 0
     register_per_bias = leak * per_unit * 64.0
     bias = neuron.bias * register_per_bias
     mantissa, exponent = _bias(bias)
+    refractory = round(neuron.refractory / dt)
     group = NeuronGroup(
         name=population.name,
         size=population.size,
-        du=du,
-        dv=dv,
+        du=decays.du,
+        dv=decays.dv,
         vth=vth,
         bias_mant=np.full(population.size, mantissa),
         bias_exp=exponent,
+        dr=decays.dr,
+        reset=reset,
+        refractory=refractory,
+        holds=neuron.refractory_holds,
     )
     where = population.name
     rows = [
-        Quantity.compare(where, "tau_syn", neuron.tau_syn, _tau((du + 1) / DECAY_ONE, dt), "s"),
-        _membrane_row(population, dv, dt),
+        Quantity.compare(
+            where, "tau_syn", neuron.tau_syn, _tau((decays.du + 1) / DECAY_ONE, dt), "s"
+        ),
+        _membrane_row(population, decays.dv, dt),
         Quantity.compare(where, "threshold", neuron.threshold, vth / per_unit),
     ]
+    if decays.dr is not None:
+        realised = _tau((decays.dr + 1) / DECAY_ONE, dt)
+        note = "chosen so that the mean delay of the kernel stays"
+        rows.append(Quantity.compare(where, "tau_rise", neuron.tau_rise, realised, "s", note))
+    if neuron.reset:
+        rows.append(Quantity.compare(where, "reset", neuron.reset, reset / per_unit))
+    if neuron.refractory:
+        rows.append(Quantity.compare(where, "refractory", neuron.refractory, refractory * dt, "s"))
     if neuron.bias:
         realised = mantissa * 2.0**exponent / register_per_bias if register_per_bias else 0.0
         rows.append(Quantity.compare(where, "bias", neuron.bias, realised))
@@ -243,7 +296,7 @@ def _neurons(
 
 
 def _membrane_row(population: Population, dv: int, dt: float) -> Quantity:
-    where, tau = population.name, population.neuron.tau_m
+    where, tau = population.name, population.lif.tau_m
     if dv:
         return Quantity.compare(where, "tau_m", tau, _tau(dv / DECAY_ONE, dt), "s")
     note = f"no leak: tau_m is above {2 * DECAY_ONE} steps"

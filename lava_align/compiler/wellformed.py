@@ -140,8 +140,13 @@ def _synapse_problems(
 
 
 def _mirror_problems(program: Program) -> Iterator[Problem]:
-    plastic = {s.name for s in program.plastic()}
-    known = {s.name for s in program.synapses}
+    known = {s.name: s for s in program.synapses}
+    for name, planes in program.planes.items():
+        ends = {(s.pre, s.post) for s in (known[p] for p in planes if p in known)}
+        if name in known or len(ends) != 1 or not set(planes) <= set(known):
+            found = f"{list(planes)!r:.60}"
+            yield Problem(f"planes.{name}", found, "synapses between the same two groups")
+    plastic = {s.name for s in program.plastic()} | set(program.planes)
     for name, forward in program.mirrors.items():
         if name not in plastic or forward not in known:
             yield Problem(f"mirrors.{name}", repr(forward), "plastic synapses and their mirror")

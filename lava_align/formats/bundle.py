@@ -184,7 +184,7 @@ def _require_golden(golden: Recording, program: Program) -> None:
     for kind, names, found in (
         ("input spikes", {g.name for g in program.inputs}, set(golden.stimuli)),
         ("spikes", {g.name for g in program.neurons}, set(golden.spikes)),
-        ("weights", {s.name for s in program.plastic()}, set(golden.weights)),
+        ("weights", set(program.projections()), set(golden.weights)),
     ):
         if names != found:
             listed = ", ".join(sorted(found)) or "none"
@@ -306,12 +306,14 @@ def _read_golden(files: Mapping[str, bytes], program: Program, steps: int, path:
     if not 1 <= steps <= limit:
         raise IntegrityError(Problem(f"{path}:{MANIFEST}", f"golden_steps {steps}", f"1..{limit}"))
     reader = _GoldenReader(files, steps, path)
+    shapes = {s.name: s.weights.shape for s in program.plastic()}
     golden = _Golden(
         steps=steps,
         inputs={g.name: reader.spikes(f"input/{g.name}", g.size) for g in program.inputs},
         spikes={g.name: reader.spikes(f"spikes/{g.name}", g.size) for g in program.neurons},
         weights={
-            s.name: reader.weights(f"weights/{s.name}", s.weights.shape) for s in program.plastic()
+            name: reader.weights(f"weights/{name}", shapes[planes[0]])
+            for name, planes in program.projections().items()
         },
     )
     extra = {name for name in files if name.startswith("golden/")} - reader.seen

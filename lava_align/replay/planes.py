@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_align.backends.common import sum_of_planes
 from lava_align.compiler.program import InputGroup, Program, Synapses
 from lava_align.engine.base import Semantics
 from lava_align.engine.native import load_engine
@@ -35,7 +36,7 @@ class Learned:
     Parameters
     ----------
     feedback : Series
-        (n, n_post, n_pre): the sum of the planes, each with its sign.
+        (n, n_post, n_pre): the sum of the planes.
     forward : Series or None
         (n, n_pre, n_post), of a rule that changes both paths.
     """
@@ -81,10 +82,14 @@ def learn(
     parts = [(FEEDBACK, plane, plane.synapses(FEEDBACK)) for plane in lowered.planes]
     parts += [(FORWARD, plane, plane.synapses(FORWARD)) for plane in lowered.forward]
     start = {FEEDBACK: weights, FORWARD: forward}
+    # The first plane of a path starts with all of its weight.
+    first = {path: name for path, _, name in reversed(parts)}
     scaled = {
-        path: None if values is None else values * lowered.weight_scale
-        for path, values in start.items()
+        name: values * lowered.weight_scale
+        for path, name in first.items()
+        if (values := start[path]) is not None
     }
+    shapes = {FEEDBACK: shape, FORWARD: shape[::-1]}
     program = Program(
         target="",
         dt=dt,
@@ -95,7 +100,7 @@ def learn(
         ),
         neurons=(),
         synapses=tuple(
-            _synapses(name, plane, shape if path == FEEDBACK else shape[::-1], scaled[path], index)
+            _synapses(name, plane, shapes[path], scaled.get(name), index)
             for index, (path, plane, name) in enumerate(parts)
         ),
     )
@@ -104,12 +109,8 @@ def learn(
     for step in weight_steps:
         engine.run(step - engine.step, sent, ())
         for path, values in kept.items():
-            planes = [
-                plane.sign * engine.read(f"{name}.weights").astype(np.int32)
-                for of_path, plane, name in parts
-                if of_path == path
-            ]
-            values.append(np.sum(planes, axis=0, dtype=np.int32))
+            names = [name for of_path, _, name in parts if of_path == path]
+            values.append(sum_of_planes(engine.read(f"{name}.weights") for name in names))
     series = {p: Series(step=np.array(weight_steps), values=np.array(v)) for p, v in kept.items()}
     return Learned(feedback=series[FEEDBACK], forward=series.get(FORWARD))
 
@@ -153,18 +154,13 @@ def _synapses(
         name=name,
         pre=_group(plane.pre),
         post=_group(plane.gate),
-        weights=np.zeros(shape) if weights is None else on_grid(share(weights, plane)),
+        weights=np.zeros(shape) if weights is None else on_grid(weights),
         acts=False,
         learning=plane.learning,
         graded=plane.graded,
         modulators={y: _group(signal) for y, signal in plane.modulators.items()},
         rng_seed=index + 1,
     )
-
-
-def share(weights: Array, plane: Plane) -> Array:
-    """What a plane holds of initial weights: all, or its sign of a difference of two."""
-    return weights if not plane.name else np.maximum(plane.sign * weights, 0.0)
 
 
 def on_grid(weights: Array) -> Array:

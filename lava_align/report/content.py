@@ -126,8 +126,9 @@ def _projection(
     if plasticity is None:
         raise ValueError(f"projection {name} is not plastic")
     rule = get_rule(plasticity.rule)
-    learning = next(s.learning for s in compilation.program.plastic() if s.name == name)
-    if learning is None:
+    planes = compilation.program.projections().get(name, ())
+    rules = {s.name: s.learning for s in compilation.program.plastic() if s.name in planes}
+    if not rules:
         raise ValueError(f"the program has no learning rule for {name}")
     forward = experiment.network.projection(plasticity.mirrors).weights
     return {
@@ -143,8 +144,11 @@ def _projection(
         "paper": rule.source,
         "equation": rule.equation,
         "parameters": rule.complete(plasticity.parameters, name),
-        "learning": learning.to_dict(),
-        "coefficients": learning.describe(),
+        "planes": [
+            {"name": plane, "learning": found.to_dict(), "coefficients": found.describe()}
+            for plane, found in rules.items()
+            if found is not None
+        ],
         "weight_scale": compilation.weight_scales[name],
         "predictions": compilation.predictions[name],
         "alignment": {

@@ -10,6 +10,7 @@ from lava_align.rules.base import (
     Plane,
     Quantity,
     Sample,
+    WindowPlan,
 )
 from lava_align.rules.registry import get_rule, rules
 
@@ -23,6 +24,7 @@ __all__ = [
     "Plane",
     "Quantity",
     "Sample",
+    "WindowPlan",
     "get_rule",
     "rules",
 ]

@@ -147,7 +147,7 @@ class Quantity:
 
 @dataclass(frozen=True, kw_only=True)
 class Plane:
-    """Synapses that learn: most forms need one set, some the difference of two.
+    """Synapses that learn: most forms need one set, some the sum of two.
 
     Signals are named from the feedback synapse: ``pre`` and ``post`` are the spikes of the upper
     and the lower population, ``post.plus`` is the output ``plus`` of the lower one.
@@ -158,8 +158,6 @@ class Plane:
         What the chip runs.
     name : str
         Told apart by it from the other planes of a form; empty for the only one.
-    sign : {1, -1}
-        With which its weights enter the feedback weight.
     pre, gate : str
         Signals whose events are x0 and y0.
     modulators : mapping
@@ -170,7 +168,6 @@ class Plane:
 
     learning: LearningRule
     name: str = ""
-    sign: Literal[1, -1] = 1
     pre: str = "pre"
     gate: str = "post"
     modulators: Mapping[str, str] = field(default_factory=dict)
@@ -224,7 +221,7 @@ class LoweredRule:
     Parameters
     ----------
     planes : tuple of Plane
-        The feedback weight is the sum of theirs, each with its sign.
+        The feedback weight is the sum of theirs.
     weight_scale : float
         Chip weight units per unit of the reference's weight.
     forward : tuple of Plane
@@ -253,6 +250,31 @@ class LoweredRule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WindowPlan:
+    """What the lower neurons of a regression discontinuity watch, in the network's units.
+
+    Parameters
+    ----------
+    margin, reach : float
+        Distance from the threshold within which a window opens, and within which the drive's peak
+        must stay for the window to count; in units of the membrane potential.
+    length : int
+        Steps.
+    average, bits : int
+        Of the share of spiking windows (see :class:`~lava_align.compiler.program.Window`).
+    distance_step : float
+        In which distances are sent, in units of the membrane potential.
+    """
+
+    margin: float
+    reach: float
+    length: int
+    average: int
+    bits: int
+    distance_step: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class OnChipForm:
     """One way to write a rule as sums of products.
 
@@ -266,6 +288,8 @@ class OnChipForm:
     derive : callable or None
         ``derive(recorded, n_steps)`` gives the signals beyond spikes that the planes learn from,
         out of what was recorded of the neurons, by the same names (``post.plus``).
+    window : callable or None
+        ``window(parameters, dt)``: what the lower neurons must watch, for a form that needs it.
     """
 
     name: str
@@ -273,6 +297,7 @@ class OnChipForm:
     template: str
     lower: Callable[[Mapping[str, float], Sample, str], LoweredRule]
     derive: Callable[[Mapping[str, Spikes], int], Mapping[str, Array]] | None = None
+    window: Callable[[Mapping[str, float], float], WindowPlan] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

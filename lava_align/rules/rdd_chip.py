@@ -9,13 +9,14 @@ gone before it can be rounded.
 * *centred-class*: one plane. Neuron j knows the share p of its windows that are ``plus`` and sends
   1 - p after a ``plus``, -p after a ``minus``, in small integers. The sum over windows of
   (class - p) times response has expectation p(1 - p) beta, whatever the baseline.
-* *piecewise-constant*: two planes, one a class, whose difference is beta (the simplification of
-  Lansdell and Kording, PLoS Comput Biol 2023, doi 10.1371/journal.pcbi.1011005).
+* *piecewise-constant*: two planes, one a class. The one of ``minus`` learns the negative of the
+  response, so that beta is the sum of both and can act (the simplification of Lansdell and Kording,
+  PLoS Comput Biol 2023, doi 10.1371/journal.pcbi.1011005).
 
 * *local-linear*: two planes, each a regression of the response on the distance of the drive from
   the threshold (the authors' estimator, arXiv 1910.01689), with the intercept in the weight and the
   slope in the tag. With the distance as regressor, and not the drive, beta is the difference of the
-  intercepts.
+  intercepts; again one plane holds the negative.
 
 In the first two the tag adds up what the windows give and moves it to the weight on a clock.
 """
@@ -31,6 +32,7 @@ import numpy as np
 
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.learning_rule import Expression, LearningRule
+from lava_align.recording import Spikes
 from lava_align.rules.accumulation import (
     LARGEST_CLOCK,
     SMALLEST_EXPONENT,
@@ -43,7 +45,7 @@ from lava_align.rules.accumulation import (
     update_exponent,
     window_sums,
 )
-from lava_align.rules.base import LoweredRule, OnChipForm, Plane, Quantity, Sample
+from lava_align.rules.base import LoweredRule, OnChipForm, Plane, Quantity, Sample, WindowPlan
 from lava_align.rules.stdwi_decay import Decay, decay_at
 from lava_align.rules.stdwi_traces import (
     TRACE_MAX,
@@ -131,6 +133,29 @@ def window_signals(plus: Array, minus: Array, distance: Array | None = None) -> 
         "post.above": above,
         "post.below": below,
     }
+
+
+def derive(recorded: Mapping[str, Spikes], n_steps: int) -> dict[str, Array]:
+    """Signals of the forms from recorded ends of windows, whose values are distances."""
+    plus, minus = (recorded[f"post.{name}"] for name in ("plus", "minus"))
+    distance = None
+    if plus.value is not None and minus.value is not None:
+        distance = np.zeros((n_steps, plus.size))
+        for ends in (plus, minus):
+            distance[ends.step, ends.neuron] = ends.value
+    return window_signals(plus.raster(n_steps), minus.raster(n_steps), distance)
+
+
+def window_plan(parameters: Mapping[str, float], dt: float) -> WindowPlan:
+    """What the lower neurons watch."""
+    return WindowPlan(
+        margin=parameters["margin"],
+        reach=parameters["reach"],
+        length=max(1, round(parameters["window"] / dt)),
+        average=AVERAGE,
+        bits=CLASS_BITS,
+        distance_step=DISTANCE_STEP,
+    )
 
 
 def distance_levels(distance: Array) -> Array:
@@ -223,12 +248,12 @@ def lower_centred_class(parameters: Mapping[str, float], sample: Sample, where: 
     terms = [Term(classes * 2.0**-PRODUCT_SHIFT, traces.difference)]
     path = _path(terms, sample, kernels.shift)
     products = [
-        kernels.terms(path.tag, at="y0", of="x", factor="*y1"),
-        kernels.terms(path.tag, at="y0", of="x", factor="*y2"),
+        kernels.terms(path.tag, at="y0", of="x", factor=f"*{y}", sign=sign)
+        for y, sign in (("y1", 1), ("y2", -1))
     ]
     plane = Plane(
         learning=LearningRule(
-            dt=Expression.parse(f"{products[0]} - {_negated(products[1])} - u{path.clock}*t"),
+            dt=Expression.parse(f"{products[0]} {products[1]} - u{path.clock}*t"),
             dw=Expression.parse(f"2^{path.weight}*u{path.clock}*t"),
             x1=kernels.fast,
             x2=kernels.slow,
@@ -242,11 +267,6 @@ def lower_centred_class(parameters: Mapping[str, float], sample: Sample, where: 
     step = 2.0 ** (CLASS_BITS - PRODUCT_SHIFT) * max(share * (1 - share), 0.05)
     learned = path.learned(expected_spread(terms, sample.n_steps))
     return _lowered((plane,), learned, step, traces, parameters, (), sample, where)
-
-
-def _negated(difference: str) -> str:
-    """``a - b`` to ``a + b`` behind a minus: minus (a - b) is minus a plus b."""
-    return difference.replace(" - ", " + ")
 
 
 def lower_constant(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
@@ -269,11 +289,10 @@ def lower_constant(parameters: Mapping[str, float], sample: Sample, where: str) 
     planes = tuple(
         Plane(
             name=name,
-            sign=sign,
             gate=f"post.{name}",
             learning=LearningRule(
                 dt=Expression.parse(
-                    f"{kernels.terms(path.tag, at='y0', of='x')} - u{path.clock}*t"
+                    f"{kernels.terms(path.tag, at='y0', of='x', sign=sign)} - u{path.clock}*t"
                 ),
                 dw=Expression.parse(f"2^{path.weight}*u{path.clock}*t{decays[name].term('y1')}"),
                 x1=kernels.fast,
@@ -306,11 +325,16 @@ class _Regression:
     rate: int
     slope_rate: int
 
-    def rule(self, kernels: Kernels) -> LearningRule:
-        """Learning rule of a plane; what Lava shifts right is made up for in the exponents."""
+    def rule(self, kernels: Kernels, sign: int) -> LearningRule:
+        """Learning rule of a plane; what Lava shifts right is made up for in the exponents.
+
+        With ``sign`` -1 it regresses the negative of the response.
+        """
         g, h, rate, slow = self.intercept, self.slope, self.rate, self.slope_rate
-        response = kernels.terms(rate + g, at="y0", of="x")
-        at_distance = kernels.terms(slow + h + PRODUCT_SHIFT, at="y0", of="x", factor="*y2")
+        response = kernels.terms(rate + g, at="y0", of="x", sign=sign)
+        at_distance = kernels.terms(
+            slow + h + PRODUCT_SHIFT, at="y0", of="x", factor="*y2", sign=sign
+        )
         return LearningRule(
             dw=Expression.parse(
                 f"{response} - 2^{rate}*y0*w - 2^{rate + g - h + SYNAPSE_SHIFT}*y0*t*y2"
@@ -362,9 +386,8 @@ def lower_linear(parameters: Mapping[str, float], sample: Sample, where: str) ->
     planes = tuple(
         Plane(
             name=name,
-            sign=sign,
             gate=f"post.{name}",
-            learning=regression.rule(traces.kernels),
+            learning=regression.rule(traces.kernels, sign),
             modulators={"y2": "post.distance"},
         )
         for name, sign in (("plus", 1), ("minus", -1))
@@ -443,12 +466,16 @@ FORMS = (
         template="dt = a*2^c*y0*x1*y1 - b*2^d*y0*x2*y1 - a*2^c*y0*x1*y2 + b*2^d*y0*x2*y2 - uK*t;"
         "  dw = 2^e*uK*t",
         lower=lower_centred_class,
+        derive=derive,
+        window=window_plan,
     ),
     OnChipForm(
         name="piecewise-constant",
-        summary="two planes, one a class; their difference is the discontinuity",
+        summary="two planes, one a class; their sum is the discontinuity",
         template="dt = a*2^c*y0*x1 - b*2^d*y0*x2 - uK*t;  dw = 2^e*uK*t - m*2^f*uK*y1*w",
         lower=lower_constant,
+        derive=derive,
+        window=window_plan,
     ),
     OnChipForm(
         name="local-linear",
@@ -456,5 +483,7 @@ FORMS = (
         template="dw = 2^a*y0*(x1 - x2) - 2^b*y0*w - 2^c*y0*t*y2;"
         "  dt = 2^d*y0*(x1 - x2)*y2 - 2^e*y0*w*y2 - 2^f*y0*t*y2*y2",
         lower=lower_linear,
+        derive=derive,
+        window=window_plan,
     ),
 )

@@ -96,7 +96,9 @@ class Kernels:
         """Smallest exponent that the whole difference can be multiplied by."""
         return SMALLEST_EXPONENT + self.shift
 
-    def terms(self, exponent: int, at: str = "x0", of: str = "y", factor: str = "") -> str:
+    def terms(
+        self, exponent: int, at: str = "x0", of: str = "y", factor: str = "", sign: int = 1
+    ) -> str:
         """``2^exponent`` times the difference, as a rule is written.
 
         Parameters
@@ -107,10 +109,12 @@ class Kernels:
             Side whose traces 1 and 2 are the fast and the slow one.
         factor : str
             A further factor of both products, with its ``*`` in front.
+        sign : {1, -1}
         """
         fast = _coefficient(self.mantissa[0], exponent)
         slow = _coefficient(self.mantissa[1], exponent - self.shift)
-        return f"{fast}{at}*{of}1{factor} - {slow}{at}*{of}2{factor}"
+        plus, minus = ("", "-") if sign > 0 else ("-", "+")
+        return f"{plus}{fast}{at}*{of}1{factor} {minus} {slow}{at}*{of}2{factor}"
 
 
 def _coefficient(mantissa: int, exponent: int) -> str:

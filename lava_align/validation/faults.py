@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lava_align.backends.common import sum_of_planes
 from lava_align.compiler.program import NeuronGroup, Program
 from lava_align.errors import ConstraintViolationError, InvalidInputError, Problem
 from lava_align.recording import Array, Recording, Series, Spikes
@@ -129,11 +130,13 @@ def with_static_weights(recording: Recording, program: Program, steps: Sequence[
         Snapshot steps, as a run with learning would have been probed.
     """
     step = np.asarray(steps)
-    added = {
-        s.name: Series(step=step, values=np.repeat(s.weights[None], len(step), axis=0))
-        for s in program.synapses
-        if s.name in program.mirrors and s.learning is None
-    }
+    weights = {s.name: s.weights for s in program.synapses if s.learning is None}
+    added = {}
+    for name in program.mirrors:
+        planes = program.planes.get(name, (name,))
+        if set(planes) <= set(weights):
+            values = sum_of_planes(weights[plane] for plane in planes)
+            added[name] = Series(step=step, values=np.repeat(values[None], len(step), axis=0))
     return replace(
         recording,
         weights={**recording.weights, **added},
