@@ -2,8 +2,10 @@
 
 Time is counted in steps from 0; a spike in step ``n`` happened at ``n * dt``. A weight snapshot
 at step ``n`` holds the weights after ``n`` whole steps, so step 0 is the initial state. Spikes are
-``int64`` steps and ``int32`` neurons; weights and states are ``int32`` from an integer backend and
-``float64`` from the others.
+``int64`` steps and ``int32`` neurons; weights, states and the values of spikes are ``int32`` from
+an integer backend and ``float64`` from the others.
+
+Events of neurons other than spikes are kept as spikes of ``population.event``.
 
 What was not probed is said so: a population that is absent from ``spikes`` was not recorded,
 which is not the same as one that did not spike.
@@ -22,7 +24,7 @@ import numpy as np
 from lava_align.errors import IntegrityError, InvalidInputError, Problem
 from lava_align.files import atomic_path, require_file
 from lava_align.recording_file import SCHEMA, RecordingWriter, read_header
-from lava_align.values import ArrayValue, frozen_array
+from lava_align.values import OPTIONAL, ArrayValue, frozen_array
 
 Array = np.ndarray[Any, Any]
 
@@ -36,6 +38,16 @@ def _integers(values: Any, dtype: Any) -> Array:
     if array.size and not limits.min <= int(array.min()) <= int(array.max()) <= limits.max:
         raise ValueError(f"values do not fit {limits.dtype}")
     return array.astype(dtype)
+
+
+def _numbers(values: Any) -> Array:
+    """Integers as int32, other numbers as float64."""
+    array = np.asarray(values)
+    if array.dtype.kind in "iu":
+        return _integers(array, np.int32)
+    if array.dtype.kind != "f":
+        raise ValueError(f"values of {array.dtype} are not numbers")
+    return array.astype(np.float64)
 
 
 def _in_order(step: Array, neuron: Array) -> bool:
@@ -53,25 +65,34 @@ class Spikes(ArrayValue):
     neuron : ndarray of int32, shape (n_spikes,)
     size : int
         Number of neurons, silent ones included.
+    value : ndarray of int32 or float64, shape (n_spikes,), or None
+        What each spike carries, such as the payload of a graded spike; None if they carry nothing.
 
     Raises
     ------
     ValueError
-        If the arrays are not integers, do not fit their types or differ in length.
+        If the arrays are not numbers, do not fit their types or differ in length.
     """
 
     step: Array
     neuron: Array
     size: int
+    value: Array | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         step = _integers(self.step, np.int64)
         neuron = _integers(self.neuron, np.int32)
         if step.ndim != 1 or step.shape != neuron.shape:
             raise ValueError(f"steps {step.shape} and neurons {neuron.shape} do not pair up")
+        value = None if self.value is None else _numbers(self.value)
+        if value is not None and value.shape != step.shape:
+            raise ValueError(f"steps {step.shape} and values {value.shape} do not pair up")
         if not _in_order(step, neuron):
             order = np.lexsort((neuron, step))
             step, neuron = step[order], neuron[order]
+            value = None if value is None else value[order]
+        if value is not None:
+            object.__setattr__(self, "value", frozen_array(value, value.dtype))
         object.__setattr__(self, "size", int(self.size))
         object.__setattr__(self, "step", frozen_array(step, np.int64))
         object.__setattr__(self, "neuron", frozen_array(neuron, np.int32))
@@ -87,13 +108,23 @@ class Spikes(ArrayValue):
 
     @classmethod
     def joined(cls, parts: Sequence[Spikes]) -> Spikes:
-        """Put parts of one train together; at least one."""
+        """Put parts of one train together; at least one.
+
+        Raises
+        ------
+        ValueError
+            If only some of them carry values.
+        """
         if len(parts) == 1:
             return parts[0]
+        values = [part.value for part in parts if part.value is not None]
+        if values and len(values) < len(parts):
+            raise ValueError("some parts carry values and others do not")
         return cls(
             step=np.concatenate([part.step for part in parts]),
             neuron=np.concatenate([part.neuron for part in parts]),
             size=parts[0].size,
+            value=np.concatenate(values) if values else None,
         )
 
     def raster(self, n_steps: int) -> Array:
@@ -126,17 +157,12 @@ class Series(ArrayValue):
     values: Array
 
     def __post_init__(self) -> None:
-        values = np.asarray(self.values)
-        if values.dtype.kind in "iu":
-            values = _integers(values, np.int32)
-        elif values.dtype.kind != "f":
-            raise ValueError(f"values of {values.dtype} are not numbers")
-        dtype = np.int32 if values.dtype.kind == "i" else np.float64
+        values = _numbers(self.values)
         step = _integers(self.step, np.int64)
         if step.ndim != 1 or values.shape[:1] != step.shape:
             raise ValueError(f"{step.shape} steps, {values.shape} values: one array per step")
         object.__setattr__(self, "step", frozen_array(step, np.int64))
-        object.__setattr__(self, "values", frozen_array(values, dtype))
+        object.__setattr__(self, "values", frozen_array(values, values.dtype))
 
     @classmethod
     def joined(cls, parts: Sequence[Series]) -> Series:
@@ -162,7 +188,7 @@ class Recording(ArrayValue):
     n_steps : int
         Length of the run.
     spikes : mapping
-        Population name to :class:`Spikes`.
+        Population name to :class:`Spikes`; ``population.event`` for its other events.
     weights : mapping
         Plastic projection name to :class:`Series` of shape (n, n_post, n_pre).
     states : mapping
@@ -274,7 +300,12 @@ def _read(file: Any) -> Recording:
 
 def _read_spikes(group: Any) -> dict[str, Spikes]:
     return {
-        name: Spikes(step=node["step"][()], neuron=node["neuron"][()], size=int(node.attrs["size"]))
+        name: Spikes(
+            step=node["step"][()],
+            neuron=node["neuron"][()],
+            size=int(node.attrs["size"]),
+            value=node["value"][()] if "value" in node else None,
+        )
         for name, node in group.items()
     }
 
@@ -319,6 +350,8 @@ def _spike_problems(spikes: Spikes, n_steps: int, where: str) -> Iterator[Proble
         bad = values[(values < 0) | (values >= limit)]
         if bad.size:
             yield Problem(where, f"{key} {bad[0]} is out of range", f"0..{limit - 1}")
+    if spikes.value is not None and not np.isfinite(spikes.value).all():
+        yield Problem(where, "NaN or infinite values", "finite numbers")
     twice = (np.diff(spikes.step) == 0) & (np.diff(spikes.neuron) == 0)
     if twice.any():
         at = int(np.argmax(twice))

@@ -1,8 +1,9 @@
 """The recording's HDF5 file: written in one piece or as a run goes on, and read back.
 
-``spikes`` and ``stimuli`` hold a group per population (``step``, ``neuron``, attribute ``size``),
-``weights`` and ``states`` one per series (``step``, ``values``); the attribute ``header`` is JSON,
-and ``digest`` that of the :class:`~lava_align.recording.Recording` in the file.
+``spikes`` and ``stimuli`` hold a group per population (``step``, ``neuron``, attribute ``size``,
+and ``value`` if its spikes carry one), ``weights`` and ``states`` one per series (``step``,
+``values``); the attribute ``header`` is JSON, and ``digest`` that of the
+:class:`~lava_align.recording.Recording` in the file.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ COLUMNS = {
     **dict.fromkeys(EVENT_GROUPS, ("step", "neuron")),
     **dict.fromkeys(SERIES_GROUPS, ("step", "values")),
 }
+OPTIONAL_COLUMN = "value"
+"""Of events; absent where they carry nothing, and from files older than it."""
 CHUNK_BYTES = 2**19
 # Level 1 packs spikes nearly as well as 4 in a third of the time.
 GZIP_LEVEL = 1
@@ -58,6 +61,8 @@ class RecordingWriter:
                     node.attrs["size"] = data.size
                 for column in columns:
                     _append(node, column, getattr(data, column))
+                if group in EVENT_GROUPS and data.value is not None:
+                    _append(node, OPTIONAL_COLUMN, data.value)
 
     def finish(self, whole: Recording) -> None:
         """Write the header from ``whole``, whose arrays are not looked at, and the digest."""
@@ -124,6 +129,8 @@ def file_digest(file: Any) -> str:
             values: dict[str, Any] = {column: _blocks(node[column]) for column in columns}
             if group in EVENT_GROUPS:
                 values["size"] = int(node.attrs["size"])
+                if OPTIONAL_COLUMN in node:
+                    values[OPTIONAL_COLUMN] = _blocks(node[OPTIONAL_COLUMN])
             groups[group][name] = Fields(kind, values)
     return content_digest(
         Fields(

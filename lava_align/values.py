@@ -22,6 +22,13 @@ def frozen_array(value: Any, dtype: Any) -> np.ndarray[Any, Any]:
     return array
 
 
+OPTIONAL: Mapping[str, Any] = {"optional": True}
+"""Metadata of a dataclass's field that :func:`content_digest` passes over while it is None.
+
+A field added with this metadata leaves the digests of what was written before as they were.
+"""
+
+
 @dataclass(frozen=True)
 class ArrayBlocks:
     """An array too large to hold, for :func:`content_digest`.
@@ -60,7 +67,12 @@ def _update(digest: Any, value: Any) -> None:
             _update(digest, entry)
         digest.update(b")")
     elif is_dataclass(value) and not isinstance(value, type):
-        entries = {field.name: getattr(value, field.name) for field in fields(value)}
+        entries = {
+            field.name: entry
+            for field in fields(value)
+            if (entry := getattr(value, field.name)) is not None
+            or not field.metadata.get("optional")
+        }
         _update(digest, Fields(type(value).__name__, entries))
     elif isinstance(value, Mapping):
         digest.update(f"map:{len(value)}:".encode())

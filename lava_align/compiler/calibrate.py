@@ -127,8 +127,8 @@ class _State:
     """Running state of one population."""
 
     def __init__(self, population: Population, dt: float, n_steps: int) -> None:
-        self.neuron = population.neuron
-        self.step = Step.of(population.neuron, dt)
+        self.neuron = population.lif
+        self.step = Step.of(population.lif, dt)
         self.current = np.zeros(population.size)
         self.potential = np.zeros(population.size)
         self.spikes = np.zeros((n_steps, population.size), dtype=bool)

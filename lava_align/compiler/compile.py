@@ -179,7 +179,7 @@ def _with_feedback(
     """Activity of a population with room for the currents of weights not yet learned."""
     seen = activity[population.name]
     jump, current = seen.peak_jump, seen.peak_current
-    decay = Step.of(population.neuron, network.dt).synapse
+    decay = Step.of(population.lif, network.dt).synapse
     for projection in network.into(population.name):
         if projection.plasticity is None:
             continue

@@ -29,6 +29,9 @@ def express(network: Network, approximate: Collection[str]) -> tuple[Network, tu
     populations = []
     for population in network.populations:
         neuron = population.neuron
+        if not isinstance(neuron, LIF):
+            problems.append(_not_lif(population.name))
+            continue
         for key, simplify, note in _SIMPLIFICATIONS:
             value = getattr(neuron, key)
             if not value:
@@ -56,6 +59,14 @@ def _problem(population: str, key: str, value: float) -> Problem:
     )
 
 
+def _not_lif(population: str) -> Problem:
+    return Problem(
+        f"populations.{population}.kind",
+        "stochastic neurons cannot be expressed by the target's neuron",
+        'kind = "lif"; the reference runs the others (lava-align run --backend brian2)',
+    )
+
+
 def _below_reset(population: str, threshold: float) -> Problem:
     return Problem(
         f"populations.{population}.threshold",
@@ -69,10 +80,14 @@ def _single_exponential(neuron: LIF) -> LIF:
     return replace(neuron, tau_syn=neuron.tau_syn + neuron.tau_rise, tau_rise=0.0)
 
 
+def _without_refractory(neuron: LIF) -> LIF:
+    return replace(neuron, refractory=0.0, refractory_holds=True)
+
+
 def _keep_areas(original: Network, expressed: Network) -> Network:
     """Scale the weights into every population whose kernel has grown, so that its area stays."""
     gain = {
-        p.name: p.neuron.tau_syn / expressed.population(p.name).neuron.tau_syn
+        p.name: p.lif.tau_syn / expressed.population(p.name).lif.tau_syn
         for p in original.populations
     }
     return replace(
@@ -87,5 +102,5 @@ def _keep_areas(original: Network, expressed: Network) -> Network:
 _SIMPLIFICATIONS = (
     ("tau_rise", _single_exponential, "one exponential of equal area and mean delay"),
     ("reset", lambda neuron: replace(neuron, reset=0.0), "resets to 0: fires more often"),
-    ("refractory", lambda neuron: replace(neuron, refractory=0.0), "left out: fires more often"),
+    ("refractory", _without_refractory, "left out: fires more often"),
 )

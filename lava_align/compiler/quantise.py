@@ -76,12 +76,12 @@ def quantise_population(
         If threshold and weights do not fit the registers together at any scale, or the time step
         does not fit the time constants.
     """
-    step = Step.of(population.neuron, dt)
+    step = Step.of(population.lif, dt)
     if not step.gain > 0.0:
         raise ConstraintViolationError(
             Problem(
                 f"populations.{population.name}",
-                f"tau_m {population.neuron.tau_m:g} s, tau_syn {population.neuron.tau_syn:g} s",
+                f"tau_m {population.lif.tau_m:g} s, tau_syn {population.lif.tau_syn:g} s",
                 f"a spike is forgotten, or not felt, within a time step of {dt:g} s; use another",
             )
         )
@@ -118,7 +118,7 @@ def _choose_scale(
     gain: float,
     leak: float,
 ) -> float:
-    neuron = population.neuron
+    neuron = population.lif
     largest = min(_limits(neuron, activity, gain, leak))
     candidates = largest * 2.0 ** (-np.arange(SCALES_PER_OCTAVE) / SCALES_PER_OCTAVE)
     strongest = max((float(np.abs(a.weights).max(initial=0.0)) for a in afferents), default=0.0)
@@ -215,7 +215,7 @@ def _synapses(afferent: Afferent, post: str, scale: float) -> tuple[Synapses, Qu
 def _neurons(
     population: Population, du: int, dv: int, gain: float, leak: float, scale: float, dt: float
 ) -> tuple[NeuronGroup, list[Quantity]]:
-    neuron = population.neuron
+    neuron = population.lif
     per_unit = scale / (64.0 * gain)
     vth = max(1, round(neuron.threshold * per_unit))
     register_per_bias = leak * per_unit * 64.0
@@ -243,7 +243,7 @@ def _neurons(
 
 
 def _membrane_row(population: Population, dv: int, dt: float) -> Quantity:
-    where, tau = population.name, population.neuron.tau_m
+    where, tau = population.name, population.lif.tau_m
     if dv:
         return Quantity.compare(where, "tau_m", tau, _tau(dv / DECAY_ONE, dt), "s")
     note = f"no leak: tau_m is above {2 * DECAY_ONE} steps"

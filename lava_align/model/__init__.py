@@ -2,6 +2,7 @@
 
 from lava_align.model.network import (
     LIF,
+    EscapeNeuron,
     Network,
     Plasticity,
     Population,
@@ -20,6 +21,7 @@ from lava_align.model.stimuli import (
 __all__ = [
     "LIF",
     "Drive",
+    "EscapeNeuron",
     "ImageDrive",
     "MixedDrive",
     "Network",

@@ -280,7 +280,9 @@ def _plasticity(table: RuleTable, where: str, problems: list[Problem]) -> Plasti
     try:
         rule = get_rule(table.name, f"{where}.name")
         parameters = rule_parameters(table.parameters, rule, f"{where}.parameters", problems)
-        rule.form(table.variant)
+        # A rule without on-chip form can still be run by the reference.
+        if rule.forms or table.variant is not None:
+            rule.form(table.variant)
     except InvalidInputError as error:
         problems += (
             Problem(

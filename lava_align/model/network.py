@@ -4,7 +4,7 @@ Membrane potential and synaptic current share one dimensionless unit (the papers
 at 1); times are seconds, rates hertz. Matrices are ``(n_post, n_pre)``. A network is complete:
 two equal networks compile to two equal programs.
 
-The neuron is the current-based leaky integrate-and-fire neuron,
+A neuron is the current-based leaky integrate-and-fire neuron,
 
 .. math::
 
@@ -13,7 +13,8 @@ The neuron is the current-based leaky integrate-and-fire neuron,
     \kappa(s) = \frac{\tau_d}{\tau_d - \tau_r}\left(e^{-s/\tau_d} - e^{-s/\tau_r}\right),
 
 which tends to the single exponential :math:`e^{-s/\tau_d}` as :math:`\tau_r \to 0` and keeps its
-area :math:`\tau_d` for every :math:`\tau_r < \tau_d`.
+area :math:`\tau_d` for every :math:`\tau_r < \tau_d`. Or it is the stochastic
+:class:`EscapeNeuron`.
 """
 
 from __future__ import annotations
@@ -56,7 +57,11 @@ class LIF:
     threshold, reset, bias : float
         Threshold (> reset), reset value and constant drive, in units of the membrane potential.
     refractory : float
-        Time after a spike during which the membrane stays at ``reset``, seconds, >= 0.
+        Time after a spike in which there is no other, seconds, >= 0. After a spike in step n the
+        next can come in step ``n + 1 + refractory / dt``.
+    refractory_holds : bool
+        Whether the membrane stays at ``reset`` while refractory. False: it integrates on, and
+        crossings of the threshold neither fire nor reset (the neuron of RDD, arXiv 1910.01689).
     """
 
     tau_m: float
@@ -66,6 +71,43 @@ class LIF:
     reset: float = 0.0
     bias: float = 0.0
     refractory: float = 0.0
+    refractory_holds: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class EscapeNeuron:
+    r"""Stochastic neuron with rectangular synaptic potentials, that of SAL (arXiv 2503.02642).
+
+    Its potential is :math:`u = b + \sum_j w_j z_j`, where :math:`z_j` counts the spikes of j in the
+    last ``tau_syn``. In every step in which it is not refractory it spikes with probability
+    :math:`1 / (1 + e^{-(u - \ln(\tau_{ref} / dt))})`, so that with one neuron alone and small dt
+    the share of time it is refractory is the logistic function of u (Buesing et al. 2011).
+
+    Parameters
+    ----------
+    refractory : float
+        :math:`\tau_{ref}`, seconds, >= dt. After a spike in step n the next can come in step
+        ``n + 1 + refractory / dt``, as in the authors' program (github.com/unibe-cns/sal-code,
+        ``symmnet/src/symmnet/sal_net.py``).
+    tau_syn : float or None
+        Length of the potential a spike leaves, seconds, > 0; None is ``refractory``. A spike in
+        step n is felt in the steps ``n + 1`` to ``n + tau_syn / dt``. A stimulus's spikes count
+        in the same way.
+    bias : float
+        Constant part of the potential.
+    """
+
+    refractory: float
+    tau_syn: float | None = None
+    bias: float = 0.0
+
+    @property
+    def pulse(self) -> float:
+        """Length of the potential a spike leaves, seconds."""
+        return self.refractory if self.tau_syn is None else self.tau_syn
+
+
+Neuron = LIF | EscapeNeuron
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +116,22 @@ class Population:
 
     name: str
     size: int
-    neuron: LIF
+    neuron: Neuron
+
+    @property
+    def lif(self) -> LIF:
+        """The neuron where nothing but a LIF can be, as behind the compiler's first stage.
+
+        Raises
+        ------
+        TypeError
+            If it is another.
+        """
+        if not isinstance(self.neuron, LIF):
+            raise TypeError(
+                f"population {self.name} is of {type(self.neuron).__name__}, not of LIF"
+            )
+        return self.neuron
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,13 +301,17 @@ def _duplicate_names(network: Network) -> Iterator[Problem]:
 
 def _population_problems(population: Population, dt: float) -> Iterator[Problem]:
     where = f"populations.{population.name}"
-    neuron = population.neuron
     if not 1 <= population.size <= MAX_SIZE:
         yield Problem(f"{where}.size", str(population.size), f"1..{MAX_SIZE} neurons")
+    if isinstance(population.neuron, LIF):
+        yield from _lif_problems(where, population.neuron, dt)
+    else:
+        yield from _escape_problems(where, population.neuron, dt)
+
+
+def _lif_problems(where: str, neuron: LIF, dt: float) -> Iterator[Problem]:
     for key in ("tau_m", "tau_syn"):
-        value = getattr(neuron, key)
-        if not (math.isfinite(value) and value > 0):
-            yield Problem(f"{where}.{key}", format_time(value), "a positive, finite time")
+        yield from _positive_time(f"{where}.{key}", getattr(neuron, key))
     for key in ("tau_rise", "refractory"):
         value = getattr(neuron, key)
         if not (math.isfinite(value) and value >= 0):
@@ -266,6 +327,26 @@ def _population_problems(population: Population, dt: float) -> Iterator[Problem]
     if 0 < neuron.refractory < dt:
         found, least = format_time(neuron.refractory), format_time(dt)
         yield Problem(f"{where}.refractory", found, f"0 or >= dt ({least})")
+    if not neuron.refractory_holds and not neuron.refractory:
+        allowed = "a refractory period, in which the membrane can integrate on; or leave it out"
+        yield Problem(f"{where}.refractory_holds", "false without refractory", allowed)
+
+
+def _escape_problems(where: str, neuron: EscapeNeuron, dt: float) -> Iterator[Problem]:
+    times = {"refractory": neuron.refractory}
+    if neuron.tau_syn is not None:
+        times["tau_syn"] = neuron.tau_syn
+    for key, value in times.items():
+        yield from _positive_time(f"{where}.{key}", value)
+        if 0 < value < dt:
+            yield Problem(f"{where}.{key}", format_time(value), f"at least dt ({format_time(dt)})")
+    if not math.isfinite(neuron.bias):
+        yield Problem(f"{where}.bias", str(neuron.bias), "a finite number")
+
+
+def _positive_time(where: str, value: float) -> Iterator[Problem]:
+    if not (math.isfinite(value) and value > 0):
+        yield Problem(where, format_time(value), "a positive, finite time")
 
 
 def _projection_problems(projection: Projection, sizes: Mapping[str, int]) -> Iterator[Problem]:

@@ -5,14 +5,15 @@ Whether the tables fit each other is the business of :class:`~lava_align.model.n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from lava_align.model import sources
-from lava_align.model.network import LIF, MAX_SIZE, Population
+from lava_align.model.network import LIF, MAX_SIZE, EscapeNeuron, Population
 from lava_align.model.stimuli import Drive, ImageDrive, MixedDrive, PoissonDrive, RecordedDrive
 from lava_align.model.units import parse_quantity
 
@@ -29,9 +30,10 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class PopulationTable(Table):
-    """``[populations.NAME]``."""
+class LIFTable(Table):
+    """``[populations.NAME]`` of leaky integrate-and-fire neurons."""
 
+    kind: Literal["lif"] = "lif"
     size: int = Field(ge=1, le=MAX_SIZE)
     tau_m: Time
     tau_syn: Time
@@ -40,11 +42,40 @@ class PopulationTable(Table):
     reset: float = 0.0
     bias: float = 0.0
     refractory: Time = 0.0
+    refractory_holds: bool = True
 
     def build(self, name: str) -> Population:
         """Make the population called ``name``."""
-        values = self.model_dump(exclude={"size"})
+        values = self.model_dump(exclude={"kind", "size"})
         return Population(name=name, size=self.size, neuron=LIF(**values))
+
+
+class EscapeTable(Table):
+    """``[populations.NAME]`` of stochastic neurons, ``kind = "escape"``."""
+
+    kind: Literal["escape"]
+    size: int = Field(ge=1, le=MAX_SIZE)
+    refractory: Time
+    tau_syn: Time | None = None
+    bias: float = 0.0
+
+    def build(self, name: str) -> Population:
+        """Make the population called ``name``."""
+        values = self.model_dump(exclude={"kind", "size"})
+        return Population(name=name, size=self.size, neuron=EscapeNeuron(**values))
+
+
+def _kind_of_neuron(value: Any) -> Any:
+    """Kind a population's table names; LIF without one, and for what is no table at all."""
+    if isinstance(value, Mapping):
+        return value.get("kind", "lif")
+    return getattr(value, "kind", "lif")
+
+
+PopulationTable = Annotated[
+    Annotated[LIFTable, Tag("lif")] | Annotated[EscapeTable, Tag("escape")],
+    Discriminator(_kind_of_neuron),
+]
 
 
 class NormalWeights(Table):

@@ -16,6 +16,7 @@ from lava_align.errors import Problem
 
 Path = tuple[int | str, ...]
 
+_NEURONS = {"lif", "escape"}
 _KINDS = {"normal", "uniform", "constant", "file", "poisson", "images", "spikes", "mixed"}
 
 _WORDS = {
@@ -39,6 +40,7 @@ _STAND_INS: dict[str, Any] = {
     "size": 1,
     "tau_m": "10 ms",
     "tau_syn": "10 ms",
+    "refractory": "10 ms",
     "pre": "",
     "post": "",
     "name": "",
@@ -61,11 +63,12 @@ _STAND_INS: dict[str, Any] = {
 def key_path(loc: tuple[int | str, ...]) -> Path:
     """Path of keys without the discriminator values that pydantic puts in between."""
     path: list[int | str] = []
-    for part in loc:
+    for index, part in enumerate(loc):
         previous = path[-1] if path else ""
         inserted = part in _KINDS and (
             previous in ("weights", "drive") or isinstance(previous, int)
         )
+        inserted |= index == 2 and loc[0] == "populations" and part in _NEURONS
         if not inserted and part not in ("str", "float"):
             path.append(part)
     return tuple(path)

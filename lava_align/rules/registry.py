@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.rules.base import AlignmentRule
+from lava_align.rules.rdd import RDD
+from lava_align.rules.sal import SAL
 from lava_align.rules.stdwi import STDWI
+from lava_align.rules.weight_mirror import WEIGHT_MIRROR
 
-_RULES = (STDWI,)
+_RULES = (STDWI, SAL, RDD, WEIGHT_MIRROR)
 
 
 def rules() -> tuple[AlignmentRule, ...]:
