@@ -2,8 +2,10 @@
 
 Time is counted in steps from 0; a spike in step ``n`` happened at ``n * dt``. A weight snapshot
 at step ``n`` holds the weights after ``n`` whole steps, so step 0 is the initial state. Spikes are
-``int64`` steps and ``int32`` neurons; weights and states are ``int32`` from an integer backend and
-``float64`` from the others.
+``int64`` steps and ``int32`` neurons; weights, states and the values of spikes are ``int32`` from
+an integer backend and ``float64`` from the others.
+
+Events of neurons other than spikes are kept as spikes of ``population.event``.
 
 What was not probed is said so: a population that is absent from ``spikes`` was not recorded,
 which is not the same as one that did not spike.
@@ -117,12 +119,20 @@ class Spikes(ArrayValue):
 
     @classmethod
     def joined(cls, parts: Sequence[Spikes]) -> Spikes:
-        """Put parts of one train together; at least one."""
+        """Put parts of one train together; at least one.
+
+        Raises
+        ------
+        ValueError
+            If only some of them carry values.
+        """
         if len(parts) == 1:
             return parts[0]
         values = [part.value for part in parts if part.value is not None]
+        if values and len(values) < len(parts):
+            raise ValueError("some parts carry values and others do not")
         return cls(
-            value=np.concatenate(values) if len(values) == len(parts) else None,
+            value=np.concatenate(values) if values else None,
             step=np.concatenate([part.step for part in parts]),
             neuron=np.concatenate([part.neuron for part in parts]),
             size=parts[0].size,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,9 @@ def written_fields(value: Any) -> dict[str, Any]:
     entries = {}
     for entry in fields(value):
         item = getattr(value, entry.name)
-        usual = not isinstance(item, np.ndarray) and item == entry.default
+        made = entry.default_factory
+        default = entry.default if made is MISSING else made()
+        usual = not isinstance(item, np.ndarray) and item == default
         if not (usual and entry.metadata == ADDED):
             entries[entry.name] = item
     return entries

@@ -11,21 +11,34 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lava_align.backends.brian2_checks import request_problems, snapshot_problems
-from lava_align.backends.brian2_network import build
+from lava_align.backends.brian2_network import Monitored, build
 from lava_align.backends.brian2_runtime import Codegen, ProgressCallback, choose_codegen, simulator
 from lava_align.backends.brian2_snapshots import Snapshots
 from lava_align.errors import InvalidInputError
-from lava_align.model.network import Network, draw_stimuli
+from lava_align.model.network import EscapeNeuron, Network, draw_stimuli
 from lava_align.recording import Recording, Series, Spikes
 
 Array = np.ndarray[Any, Any]
 
 NAME = "brian2"
+
+
+class Events(NamedTuple):
+    """Step of the reference, neuron and value (if they have one) of events, in order of time."""
+
+    step: Array
+    neuron: Array
+    value: Array | None
+
+    def chosen(self, which: Array) -> Events:
+        """Those at the given places."""
+        value = None if self.value is None else self.value[which]
+        return Events(self.step[which], self.neuron[which], value)
 
 
 def run_reference(
@@ -40,13 +53,17 @@ def run_reference(
 ) -> list[Recording]:
     """Simulate the network once per seed, all seeds side by side in one Brian2 network.
 
-    Batching does not change results: a replicate comes out the same alone and among others.
+    Batching does not change results: a replicate comes out the same alone and among others, unless
+    neurons are stochastic. Those of all replicates draw from one stream of random numbers: the
+    same seeds in the same order with the same ``codegen`` give the same recordings again, but a
+    replicate alone differs from the same among others.
 
     Parameters
     ----------
     network : Network
     seeds : sequence of int
-        One replicate each, >= 0. A seed draws the stimuli; nothing else is random.
+        One replicate each, >= 0. A seed draws the stimuli; stochastic neurons take theirs from
+        all seeds together. Nothing else is random.
     inputs : sequence of mappings, optional
         For each replicate the spikes of every stimulus on the network's grid, such as those that
         another simulator was driven with. None draws them with
@@ -68,7 +85,8 @@ def run_reference(
     -------
     list of Recording
         In the order of ``seeds``, on the network's grid: a spike at time t belongs to step
-        ``floor(t / network.dt)``. If ``dt`` is finer and a neuron spikes twice in one step of the
+        ``floor(t / network.dt)``. Events that a rule has recorded are spikes of
+        ``population.event``. If ``dt`` is finer and a neuron spikes twice in one step of the
         network, the first is kept and ``provenance["merged_spikes"]`` counts the other.
 
     Raises
@@ -104,6 +122,8 @@ def run_reference(
     driven = [draw_stimuli(network, seed) for seed in seeds] if inputs is None else inputs
     divisions = round(network.dt / step)
     with simulator(codegen) as guest:
+        if any(isinstance(p.neuron, EscapeNeuron) for p in network.populations):
+            guest.seed(int(np.random.SeedSequence(list(seeds)).generate_state(1)[0]))
         model = build(guest.brian2, network, driven, divisions)
         snapshots = Snapshots(
             guest, model, network, weight_steps, n_replicates=len(seeds), divisions=divisions
@@ -113,9 +133,10 @@ def run_reference(
         weights = snapshots.collect()
         sizes = {population.name: population.size for population in network.populations}
         events = {
-            name: _by_replicate(_events(monitor, step), sizes[name], len(seeds))
-            for name, monitor in model.monitors.items()
+            name: _by_replicate(_events(found, step), sizes[found.population], len(seeds))
+            for name, found in model.monitored.items()
         }
+        sizes = {name: sizes[found.population] for name, found in model.monitored.items()}
         version = guest.brian2.__version__
     provenance = {
         "brian2": version,
@@ -125,7 +146,7 @@ def run_reference(
     }
     recordings = []
     for index, seed in enumerate(seeds):
-        found = {n: _on_grid(*parts[index], sizes[n], divisions) for n, parts in events.items()}
+        found = {n: _on_grid(parts[index], sizes[n], divisions) for n, parts in events.items()}
         recordings.append(
             Recording(
                 backend=NAME,
@@ -152,31 +173,32 @@ def _choose_codegen(network: Network, n_seeds: int, weight_steps: Sequence[int])
     return chosen
 
 
-def _events(monitor: Any, dt: float) -> tuple[Array, Array]:
-    """Step of the reference and neuron of every spike of a group."""
-    return np.rint(np.asarray(monitor.t_) / dt).astype(np.int64), np.array(monitor.i)
+def _events(found: Monitored, dt: float) -> Events:
+    """Events of a group of all replicates."""
+    monitor = found.monitor
+    step = np.rint(np.asarray(monitor.t_) / dt).astype(np.int64)
+    value = np.array(getattr(monitor, found.value)) if found.value else None
+    return Events(step, np.array(monitor.i), value)
 
 
-def _by_replicate(events: tuple[Array, Array], size: int, n: int) -> list[tuple[Array, Array]]:
-    """Step of the reference and neuron of every spike, for each of ``n`` replicates."""
-    step, neuron = events
+def _by_replicate(events: Events, size: int, n: int) -> list[Events]:
+    """Events of each of ``n`` replicates."""
     # Sixteen bits are sorted by counting.
-    replicate = (neuron // size).astype(np.int16 if n < 2**15 else np.int64)
+    replicate = (events.neuron // size).astype(np.int16 if n < 2**15 else np.int64)
     order = np.argsort(replicate, kind="stable")
     ends = np.searchsorted(replicate[order], np.arange(n + 1))
-    return [
-        (step[order[first:last]], neuron[order[first:last]] % size)
-        for first, last in itertools.pairwise(ends)
-    ]
+    chosen = [events.chosen(order[first:last]) for first, last in itertools.pairwise(ends)]
+    return [part._replace(neuron=part.neuron % size) for part in chosen]
 
 
-def _on_grid(step: Array, neuron: Array, size: int, divisions: int) -> tuple[Spikes, int]:
+def _on_grid(events: Events, size: int, divisions: int) -> tuple[Spikes, int]:
     """Spikes on the network's grid, and how many were merged with an earlier one."""
-    if divisions == 1:
-        return Spikes(step=step, neuron=neuron, size=size), 0
-    cells = (step // divisions) * size + neuron
-    kept = np.unique(cells)
-    return Spikes(step=kept // size, neuron=kept % size, size=size), len(cells) - len(kept)
+    step, merged = events.step // divisions, 0
+    if divisions > 1:
+        cells = step * size + events.neuron
+        first = np.unique(cells, return_index=True)[1]
+        events, step, merged = events.chosen(first), step[first], len(cells) - len(first)
+    return Spikes(step=step, neuron=events.neuron, size=size, value=events.value), merged
 
 
 def _weights_of(index: int, weights: Mapping[str, Mapping[int, Array]]) -> dict[str, Series]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from lava_align.backends.brian2_runtime import CODEGENS
 from lava_align.errors import InvalidInputError, Problem
-from lava_align.model.network import Network
+from lava_align.model.network import LIF, Network, Projection
 from lava_align.recording import Spikes
+from lava_align.rules.base import AlignmentRule
 from lava_align.rules.registry import get_rule
 
 # Brian2 writes the exact solution with exp(dt / tau), which overflows at 709.
@@ -63,6 +64,8 @@ def _divides(dt: float, whole: float) -> bool:
 def _network_problems(network: Network) -> Iterator[Problem]:
     for population in network.populations:
         where, neuron = f"populations.{population.name}", population.neuron
+        if not isinstance(neuron, LIF):
+            continue
         for name in ("tau_m", "tau_syn", "tau_rise"):
             tau = getattr(neuron, name)
             if 0 < tau * LARGEST_STEP < network.dt:
@@ -79,6 +82,21 @@ def _network_problems(network: Network) -> Iterator[Problem]:
                 rule.complete(projection.plasticity.parameters, where)
             except InvalidInputError as error:
                 yield from error.problems
+                continue
+            yield from _membrane_problems(network, projection, rule)
+
+
+def _membrane_problems(
+    network: Network, projection: Projection, rule: AlignmentRule
+) -> Iterator[Problem]:
+    for side in ("pre", "post"):
+        name = getattr(projection, side)
+        neuron = network.population(name).neuron
+        if getattr(rule.reference, side).membrane and not isinstance(neuron, LIF):
+            found = f"rule '{rule.name}' reads a membrane that neurons of {name} do not have"
+            yield Problem(
+                f"projections.{projection.name}.rule", found, 'a population of kind "lif"'
+            )
 
 
 def _input_problems(

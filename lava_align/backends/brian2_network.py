@@ -7,72 +7,43 @@ the same for one replicate and for twenty.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lava_align.backends.brian2_rules import ReferenceForm, Traces, rename
-from lava_align.model.network import LIF, Network, Population, Projection, Stimulus
+from lava_align.backends.brian2_learning import (
+    EVENT_SLOT,
+    Learner,
+    PlacedEvent,
+    dedent,
+    learning_pathways,
+    schedule,
+)
+from lava_align.backends.brian2_neurons import arrival, cell
+from lava_align.backends.brian2_rules import Traces
+from lava_align.model.network import EscapeNeuron, Network, Population, Projection, Stimulus
 from lava_align.recording import Spikes
-from lava_align.rules.registry import get_rule
 
 Array = np.ndarray[Any, Any]
 
-# Two time constants closer than this are one: the exact solution divides by their difference, and
-# here the rounding error of that has grown to the error of taking them as equal.
-SAME_TIME_CONSTANT = 1e-8
-
-SINGLE_EXPONENTIAL = """
-dv/dt = (-v + I + bias) / tau_m : 1
-dI/dt = -I / tau_syn : 1
-"""
-
-DOUBLE_EXPONENTIAL = """
-dv/dt = (-v + A * (e_d - e_r) + bias) / tau_m : 1
-de_d/dt = -e_d / tau_syn : 1
-de_r/dt = -e_r / tau_rise : 1
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Learner:
-    """A plastic projection's rule with the names its traces and parameters have in the groups.
+class Monitored:
+    """Events of a population that are recorded.
 
-    Two rules may put traces of the same name on one population, so each gets a prefix.
+    Parameters
+    ----------
+    population : str
+    monitor : brian2.EventMonitor
+    value : str
+        Variable kept with every event; empty for none.
     """
 
-    form: ReferenceForm
-    parameters: Mapping[str, Any]
-    prefix: str
-
-    def traces(self, side: str) -> Traces:
-        """Traces on the ``pre`` or ``post`` population under their own names there."""
-        traces: Traces = getattr(self.form, side)
-        names = {name: self.prefix + name for name in self.parameters}
-        for name in traces.names:
-            names |= {name: self._trace(name, side), f"d{name}": f"d{self._trace(name, side)}"}
-        return Traces(
-            equations=rename(traces.equations, names), on_spike=rename(traces.on_spike, names)
-        )
-
-    def group_namespace(self) -> dict[str, Any]:
-        """Parameters under the names that :meth:`traces` uses."""
-        return {self.prefix + name: value for name, value in self.parameters.items()}
-
-    def statement(self, code: str) -> str:
-        """Synaptic statement with the groups' names for the traces."""
-        names = {
-            f"{name}_{side}": f"{self._trace(name, side)}_{side}"
-            for side in ("pre", "post")
-            for name in getattr(self.form, side).names
-        }
-        return rename(code, names)
-
-    def _trace(self, name: str, side: str) -> str:
-        return f"{self.prefix}{side}_{name}"
+    population: str
+    monitor: Any
+    value: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +53,8 @@ class Model:
     Parameters
     ----------
     clock : brian2.Clock
-    monitors : dict
-        Spike monitor by population.
+    monitored : dict
+        By population, and by ``population.event`` for events beside spikes.
     plastic : dict
         Synapses by plastic projection, in the order (replicate, pre, post).
     objects : list
@@ -91,7 +62,7 @@ class Model:
     """
 
     clock: Any
-    monitors: dict[str, Any]
+    monitored: dict[str, Monitored]
     plastic: dict[str, Any]
     objects: list[Any]
 
@@ -124,18 +95,19 @@ class _Builder:
         self.dt = network.dt / divisions
         self.clock = brian2.Clock(dt=self.dt * brian2.second, name="reference_clock")
         self.learners = {
-            projection.name: _learner(brian2, projection, f"plastic{index}_")
+            projection.name: Learner.of(brian2, projection, f"plastic{index}_")
             for index, projection in enumerate(network.plastic())
         }
         self.groups: dict[str, Any] = {}
 
     def build(self) -> Model:
         network = self.network
-        model = Model(clock=self.clock, monitors={}, plastic={}, objects=[])
+        model = Model(clock=self.clock, monitored={}, plastic={}, objects=[])
         for index, population in enumerate(network.populations):
             group = self.groups[population.name] = self._group(population, index)
             monitor = self.brian2.SpikeMonitor(group, name=f"spikes{index}")
-            model.monitors[population.name] = monitor
+            name = population.name
+            model.monitored[name] = Monitored(population=name, monitor=monitor)
             model.objects.extend([group, monitor, *self._stimulation(population, index)])
         for index, projection in enumerate(network.projections):
             synapses = self._synapses(projection, index)
@@ -143,16 +115,27 @@ class _Builder:
                 model.objects.append(synapses)
             if projection.plasticity is not None:
                 model.plastic[projection.name] = synapses
+                model.objects.extend(self._relays(projection, index))
+        for name, monitored in self._monitored_events():
+            model.monitored[name] = monitored
+            model.objects.append(monitored.monitor)
         return model
 
     def _group(self, population: Population, index: int) -> Any:
         neuron = population.neuron
-        equations, reset = lif_equations(neuron), "v = v_reset"
-        namespace = _neuron_namespace(self.brian2, neuron)
+        described = cell(self.brian2, neuron, [f"felt{i}" for i in self._felt_by(population)])
+        equations, reset = described.equations, described.reset
+        namespace = dict(described.namespace)
         for learner, traces in self._traces(population):
-            equations += traces.equations
+            equations += f"\n{traces.equations}\n"
             reset += f"\n{traces.on_spike}"
             namespace |= learner.group_namespace()
+        equations += "".join(f"sent{i} : 1\n" for i in self._felt_from(population))
+        events = [
+            placed
+            for learner, side in self._learning(population)
+            for placed in learner.events(side)
+        ]
         held_steps = round(neuron.refractory / self.dt)
         # Brian2 counts from the start of the spike's own step, the network from its end.
         refractory = (held_steps + 1) * self.dt * self.brian2.second
@@ -160,25 +143,118 @@ class _Builder:
             self.n_replicates * population.size,
             equations,
             method="exact",
-            threshold="v > v_threshold",
-            reset=_dedent(reset),
+            threshold=described.threshold,
+            reset=dedent(reset),
             refractory=refractory if held_steps else False,
+            events={placed.event.name: placed.event.condition for placed in events},
             namespace=namespace,
             clock=self.clock,
             name=f"population{index}",
         )
-        if held_steps:
-            # Instead of "(unless refractory)", whose exact solution fails if tau_m is tau_syn.
-            hold = "v = v * int(not_refractory) + v_reset * int(not not_refractory)"
-            group.run_regularly(hold, clock=self.clock, when="after_groups", name=f"hold{index}")
+        if held_steps and described.held:
+            self._every_step(group, described.held, "after_groups", 0, f"hold{index}")
+        for learner, traces in self._traces(population):
+            if traces.every_step:
+                name = f"{learner.prefix}every_step{index}"
+                self._every_step(group, traces.every_step, "after_groups", 1, name)
+        for placed in events:
+            self._place(group, placed)
         return group
 
-    def _traces(self, population: Population) -> Iterator[tuple[Learner, Traces]]:
+    def _every_step(self, group: Any, code: str, when: str, order: int, name: str) -> None:
+        group.run_regularly(dedent(code), clock=self.clock, when=when, order=order, name=name)
+
+    def _place(self, group: Any, placed: PlacedEvent) -> None:
+        """Schedule the parts of an event that concern neurons."""
+        event = placed.event
+        if event.every_step:
+            name = f"{event.name}_every_step"
+            self._every_step(group, event.every_step, EVENT_SLOT, placed.order, name)
+        group.set_event_schedule(event.name, when=EVENT_SLOT, order=placed.condition_order)
+        if event.neuron:
+            code = dedent(event.neuron)
+            group.run_on_event(event.name, code, when=EVENT_SLOT, order=placed.neuron_order)
+
+    def _learning(self, population: Population) -> Iterator[tuple[Learner, str]]:
+        """Rules that concern a population, and its side in each."""
         for projection in self.network.plastic():
-            learner = self.learners[projection.name]
             for side in ("pre", "post"):
                 if getattr(projection, side) == population.name:
-                    yield learner, learner.traces(side)
+                    yield self.learners[projection.name], side
+
+    def _traces(self, population: Population) -> Iterator[tuple[Learner, Traces]]:
+        for learner, side in self._learning(population):
+            yield learner, learner.traces(side)
+
+    def _monitored_events(self) -> Iterator[tuple[str, Monitored]]:
+        """Recorded events beside spikes; a name that is taken gets the projection's behind it."""
+        taken = set()
+        for projection in self.network.plastic():
+            for side in ("pre", "post"):
+                population = getattr(projection, side)
+                for placed in self.learners[projection.name].events(side):
+                    event = placed.event
+                    if not event.recorded:
+                        continue
+                    name = f"{population}.{placed.label}"
+                    name = f"{name}.{projection.name}" if name in taken else name
+                    taken.add(name)
+                    monitor = self.brian2.EventMonitor(
+                        self.groups[population],
+                        event.name,
+                        variables=[event.value] if event.value else None,
+                        name=f"events_{event.name}",
+                    )
+                    yield name, Monitored(population=population, monitor=monitor, value=event.value)
+
+    def _is_felt(self, projection: Projection) -> bool:
+        """Whether the weight of a spike under way changes with what is learned meanwhile.
+
+        A rectangular potential lasts; as long as it does, it has the height of the present weight.
+        """
+        target = self.network.population(projection.post).neuron
+        return (
+            projection.acts
+            and projection.plasticity is not None
+            and isinstance(target, EscapeNeuron)
+        )
+
+    def _felt_by(self, population: Population) -> list[int]:
+        """Projections, by index, that set a variable of the population in every step."""
+        projections = enumerate(self.network.projections)
+        return [i for i, p in projections if p.post == population.name and self._is_felt(p)]
+
+    def _felt_from(self, population: Population) -> list[int]:
+        """Projections, by index, for which the population counts its recent spikes."""
+        projections = enumerate(self.network.projections)
+        return [i for i, p in projections if p.pre == population.name and self._is_felt(p)]
+
+    def _relays(self, projection: Projection, index: int) -> list[Any]:
+        """Count the recent spikes of the presynaptic neurons, each on itself."""
+        if not self._is_felt(projection):
+            return []
+        group = self.groups[projection.pre]
+        counted = self.brian2.Synapses(
+            group,
+            group,
+            on_pre={"begin": f"sent{index}_post += 1", "end": f"sent{index}_post -= 1"},
+            delay={"end": self._pulse(projection.post)},
+            clock=self.clock,
+            namespace={},
+            name=f"sent{index}",
+        )
+        counted.connect(j="i")
+        return [counted]
+
+    def _pulse(self, population: str) -> Any:
+        """Length of the rectangular potential that a spike leaves in an escape neuron."""
+        neuron = self.network.population(population).neuron
+        assert isinstance(neuron, EscapeNeuron)  # only called for those
+        return round(neuron.pulse / self.dt) * self.dt * self.brian2.second
+
+    def _delays(self, population: str) -> dict[str, Any]:
+        stochastic = isinstance(self.network.population(population).neuron, EscapeNeuron)
+        return {"cease": self._pulse(population)} if stochastic else {}
 
     def _stimulation(self, population: Population, index: int) -> list[Any]:
         """All stimuli of a population as one spike source, one weight per source neuron."""
@@ -200,7 +276,8 @@ class _Builder:
             generator,
             self.groups[population.name],
             "w : 1",
-            on_pre=_drive(population),
+            on_pre=arrival(population.neuron),
+            delay=self._delays(population.name),
             clock=self.clock,
             namespace={},
             name=f"stimulation{index}",
@@ -232,13 +309,22 @@ class _Builder:
             if not len(there):
                 return None
             pre, post, weights = pre[there], post[there], weights[there]
-        on_pre, on_post = _pathways(self.network.population(projection.post), projection, learner)
+        model = "w : 1\n" + ("" if learner is None else dedent(learner.form.synapse))
+        on_pre, on_post, on_event = ({}, {}, {}) if learner is None else learning_pathways(learner)
+        delays = {}
+        if self._is_felt(projection):
+            model += f"\nfelt{index}_post = w * sent{index}_pre : 1 (summed)"
+        elif projection.acts:
+            on_pre = {**arrival(self.network.population(projection.post).neuron), **on_pre}
+            delays = self._delays(projection.post)
         synapses = self.brian2.Synapses(
             self.groups[projection.pre],
             self.groups[projection.post],
-            "w : 1",
+            model,
             on_pre=on_pre or None,
             on_post=on_post or None,
+            on_event=on_event,
+            delay=delays,
             clock=self.clock,
             namespace={} if learner is None else dict(learner.parameters),
             name=f"projection{index}",
@@ -251,82 +337,5 @@ class _Builder:
         )
         synapses.w = np.tile(weights, self.n_replicates)
         if learner is not None:
-            _schedule(synapses, learner.form)
+            schedule(synapses, learner)
         return synapses
-
-
-def _learner(brian2: Any, projection: Projection, prefix: str) -> Learner:
-    plasticity = projection.plasticity
-    assert plasticity is not None  # only called for plastic projections
-    rule = get_rule(plasticity.rule, f"projections.{projection.name}.rule")
-    values = rule.complete(plasticity.parameters, f"projections.{projection.name}")
-    units = rule.reference.units
-    return Learner(
-        form=rule.reference,
-        parameters={
-            name: values[name] * (1 if unit == "1" else getattr(brian2, unit))
-            for name, unit in units.items()
-        },
-        prefix=prefix,
-    )
-
-
-def _dedent(code: str) -> str:
-    return "\n".join(line.strip() for line in code.splitlines() if line.strip())
-
-
-def lif_equations(neuron: LIF) -> str:
-    """Differential equations of the neuron in Brian2's notation."""
-    equations = DOUBLE_EXPONENTIAL if neuron.tau_rise else SINGLE_EXPONENTIAL
-    same = {
-        name: "tau_m"
-        for name in ("tau_syn", "tau_rise")
-        if math.isclose(getattr(neuron, name), neuron.tau_m, rel_tol=SAME_TIME_CONSTANT)
-    }
-    return rename(equations, same)
-
-
-def _neuron_namespace(brian2: Any, neuron: LIF) -> dict[str, Any]:
-    return {
-        "tau_m": neuron.tau_m * brian2.second,
-        "tau_syn": neuron.tau_syn * brian2.second,
-        "tau_rise": neuron.tau_rise * brian2.second,
-        "A": neuron.tau_syn / (neuron.tau_syn - neuron.tau_rise),
-        "bias": neuron.bias,
-        "v_threshold": neuron.threshold,
-        "v_reset": neuron.reset,
-    }
-
-
-def _drive(population: Population) -> str:
-    """Statement by which a spike of weight ``w`` reaches the population."""
-    if population.neuron.tau_rise:
-        return "e_d_post += w\ne_r_post += w"
-    return "I_post += w"
-
-
-def _pathways(
-    target: Population, projection: Projection, learner: Learner | None
-) -> tuple[dict[str, str], dict[str, str]]:
-    on_pre = {"transmit": _drive(target)} if projection.acts else {}
-    on_post = {}
-    if learner is not None:
-        if learner.form.on_pre:
-            on_pre["learn_pre"] = _dedent(learner.statement(learner.form.on_pre))
-        if learner.form.on_post:
-            on_post["learn_post"] = _dedent(learner.statement(learner.form.on_post))
-    return on_pre, on_post
-
-
-def _schedule(synapses: Any, form: ReferenceForm) -> None:
-    """Place learning after transmission, and before or after the traces take the step's spikes.
-
-    Traces take spikes in the slot ``resets``. Transmission always uses the weight the step began
-    with.
-    """
-    when = "after_resets" if form.own_step_counts else "after_synapses"
-    for side in ("pre", "post"):
-        pathway = getattr(synapses, f"learn_{side}", None)
-        if pathway is not None:
-            pathway.when = when
-            pathway.order = 0 if side == form.first else 1

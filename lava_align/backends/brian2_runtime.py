@@ -16,6 +16,8 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from lava_align.errors import BackendError, LavaAlignError, MissingDependencyError
 
 Codegen = Literal["numpy", "cython", "cpp_standalone"]
@@ -100,6 +102,10 @@ class Simulator:
         self.standalone = device is not None
         self._device = device
         self._folder = folder
+
+    def seed(self, value: int) -> None:
+        """Decide the random numbers of the network to be run."""
+        self.brian2.seed(value)
 
     def run(
         self, network: Any, duration: float, n_steps: int, progress: ProgressCallback | None
@@ -201,6 +207,7 @@ def simulator(codegen: Codegen) -> Iterator[Simulator]:
             tempfile.TemporaryDirectory(prefix="lava_align_brian2_") as folder,
             _preferences(brian2, codegen),
             _quiet(brian2),
+            _random_state(),
             _device(brian2, codegen, folder) as guest,
         ):
             yield guest
@@ -248,6 +255,16 @@ def _preferences(brian2: Any, codegen: Codegen) -> Iterator[None]:
     finally:
         for name, value in before.items():
             brian2.prefs[name] = value
+
+
+@contextmanager
+def _random_state() -> Iterator[None]:
+    """Put NumPy's global random numbers back, which Brian2 draws from."""
+    before = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
 
 
 @contextmanager

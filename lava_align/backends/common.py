@@ -6,7 +6,7 @@ graded, or as arrays of shape (n_steps, size), which :func:`as_spikes` turns int
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np

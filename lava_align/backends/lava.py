@@ -39,7 +39,14 @@ from typing import Any
 import numpy as np
 
 from lava_align.backends.base import Probes, ProgressCallback
-from lava_align.backends.common import RunInputs, as_spikes, before, check_run, not_probed
+from lava_align.backends.common import (
+    RunInputs,
+    as_spikes,
+    before,
+    check_run,
+    not_probed,
+    of_projections,
+)
 from lava_align.backends.lava_group import end_group, new_prefix, private_folder
 from lava_align.backends.lava_job import (
     FAILURE_FILE,

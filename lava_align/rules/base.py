@@ -345,6 +345,14 @@ class AlignmentRule:
         """Return the on-chip form of that name, or the default one for None."""
         if name is None and self.forms:
             return self.forms[0]
+        if name is None:
+            raise InvalidInputError(
+                Problem(
+                    f"rule {self.name}",
+                    "no on-chip form",
+                    "the reference (lava-align run --backend brian2), or another rule",
+                )
+            )
         for form in self.forms:
             if form.name == name:
                 return form

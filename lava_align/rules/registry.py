@@ -5,9 +5,12 @@ from __future__ import annotations
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.rules.base import AlignmentRule
 from lava_align.rules.rate_rules import RATE_RULES
+from lava_align.rules.rdd import RDD
+from lava_align.rules.sal import SAL
 from lava_align.rules.stdwi import STDWI
+from lava_align.rules.weight_mirror import WEIGHT_MIRROR
 
-_RULES = (STDWI, *RATE_RULES)
+_RULES = (STDWI, WEIGHT_MIRROR, SAL, RDD, *RATE_RULES)
 
 
 def rules() -> tuple[AlignmentRule, ...]:

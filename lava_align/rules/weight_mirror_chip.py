@@ -25,13 +25,13 @@ def as_stdwi(parameters: Mapping[str, float], sample: Sample) -> dict[str, float
     Parameters
     ----------
     parameters : mapping
-        ``period`` of a stimulus (s), ``eta`` per product of counts, ``decay`` per stimulus in
+        ``stimulus``, its length (s), ``eta`` per product of counts, ``decay`` per stimulus in
         units of eta.
     sample : Sample
         Gives the upper neurons' mean rate: the mirror decays by the stimulus, STDWI by the spike.
     """
-    fast = FAST_OF_PERIOD * parameters["period"]
-    spikes = float(sample.pre.mean()) * parameters["period"] / sample.dt
+    fast = FAST_OF_PERIOD * parameters["stimulus"]
+    spikes = float(sample.pre.mean()) * parameters["stimulus"] / sample.dt
     return {
         "tau_fast": fast,
         "tau_slow": SLOW_OF_FAST * fast,

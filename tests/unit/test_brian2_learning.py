@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from lava_align.backends import brian2_network
+from lava_align.backends import brian2_learning
 from lava_align.backends.brian2 import run_reference
 from lava_align.backends.brian2_rules import ReferenceForm, Traces, rename
 from lava_align.model.network import LIF, Network, Plasticity, Population, Projection, Stimulus
@@ -159,7 +159,7 @@ def use_rule(monkeypatch, form):
         for name, default in (("tau", 20e-3), ("eta", 0.01))
     )
     rule = dataclasses.replace(stdwi_rule, parameters=parameters, reference=form)
-    monkeypatch.setattr(brian2_network, "get_rule", lambda name, where: rule)
+    monkeypatch.setattr(brian2_learning, "get_rule", lambda name, where: rule)
 
 
 @pytest.mark.parametrize("own_step", [True, False])

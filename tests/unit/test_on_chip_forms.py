@@ -248,7 +248,7 @@ def test_the_mirror_finds_covariances_of_rates():
     drive = np.repeat(rng.random((n_steps // 100, n_post)) < 0.3, 100, axis=0)
     post = rng.random((n_steps, n_post)) < 0.02 + 0.06 * drive
     pre = rng.random((n_steps, n_pre)) < np.clip(0.03 + 0.012 * drive @ forward.T, 0, 1)
-    parameters = {"eta": 5e-4, "decay": 0.5, "period": 0.1}
+    parameters = {"eta": 5e-4, "decay": 0.5, "stimulus": 0.1}
     for form in WEIGHT_MIRROR_FORMS:
         lowered = form.lower(parameters, sample_of(pre[:10000], post[:10000], n_steps), "B")
         found = learn(

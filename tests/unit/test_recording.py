@@ -241,3 +241,63 @@ def test_all_contradictions_are_named_at_once(tmp_path):
 
     found = refusal(changed(tmp_path, change))
     assert all(words in found for words in (":dt", "spikes/lower: neuron 7", "weights/C: NaN"))
+
+
+def valued(**changes):
+    spikes = {"step": [4, 1, 1], "neuron": [0, 2, 1], "size": 3, "value": [0.5, -1.5, 2.0]}
+    return Spikes(**{**spikes, **changes})
+
+
+def test_values_of_spikes_are_sorted_with_them_and_count_in_equality():
+    spikes = valued()
+    assert spikes.neuron.tolist() == [1, 2, 0]
+    assert spikes.value.tolist() == [2.0, -1.5, 0.5]
+    assert spikes.value.dtype == np.float64
+    assert not spikes.value.flags.writeable
+    assert spikes != valued(value=[0.5, -1.5, 2.5])
+    assert spikes != valued(value=None)
+    assert valued(value=[1, 2, 3]).value.dtype == np.int32
+
+
+@pytest.mark.parametrize("value", [[1.0], ["a", "b", "c"], [2**40, 0, 0]])
+def test_values_that_do_not_fit_the_spikes_are_refused(value):
+    with pytest.raises(ValueError, match=r"pair up|not numbers|do not fit"):
+        valued(value=value)
+
+
+def test_parts_with_values_join_and_do_not_mix_with_others():
+    later = valued(step=[7, 8, 9])
+    joined = Spikes.joined([valued(), later])
+    assert joined.value.tolist() == [2.0, -1.5, 0.5, 0.5, -1.5, 2.0]
+    with pytest.raises(ValueError, match="others do not"):
+        Spikes.joined([valued(), valued(value=None)])
+
+
+@pytest.mark.parametrize("value", [[0.5, -1.5, 2.0], [3, -1, 2]])
+def test_values_survive_the_file(tmp_path, value):
+    recording = Recording(
+        backend="test",
+        dt=1e-3,
+        n_steps=10,
+        spikes={"a.plus": valued(value=value), "a": valued(value=None)},
+    )
+    path = recording.save(tmp_path / "x.rec.h5")
+    loaded = Recording.load(path)
+    assert loaded == recording
+    assert loaded.spikes["a"].value is None
+    with h5py.File(path) as file:
+        assert file["spikes/a.plus/value"].dtype == recording.spikes["a.plus"].value.dtype
+
+
+def test_a_value_that_is_no_number_is_found_in_the_file(tmp_path):
+    spikes = valued(value=[0.5, np.nan, 2.0])
+    path = Recording(backend="test", dt=1e-3, n_steps=10, spikes={"a": spikes}).save(
+        tmp_path / "x.rec.h5"
+    )
+    with pytest.raises(InvalidInputError, match="NaN"):
+        Recording.load(path)
+
+
+def test_spikes_without_values_have_the_digest_they_had_before_there_were_values():
+    spikes = Spikes(step=[1, 2], neuron=[0, 1], size=2)
+    assert spikes.digest() == ("2010937f0f2710923648b637e4062ecd00cd5681c9c9c4d8d00b69dc5b297da8")

@@ -300,8 +300,9 @@ def test_projection_says_which_rule_runs(content):
     assert projection["mirrors"] == "W"
     assert (projection["rule"], projection["variant"]) == ("stdwi", "two-stage")
     assert "2003.03988" in projection["paper"]
-    assert projection["learning"]["dw"] == str(RULE.dw)
-    assert projection["coefficients"] == json.loads(json.dumps(RULE.describe()))
+    (plane,) = projection["planes"]
+    assert plane["learning"]["dw"] == str(RULE.dw)
+    assert plane["coefficients"] == json.loads(json.dumps(RULE.describe()))
     assert projection["predictions"] == {"weight_sd": 61.2, "reliability": None}
 
 

@@ -1,0 +1,23 @@
+"""Regression discontinuity design (Guerguiev, Kording & Richards, ICLR 2020, arXiv 1910.01689).
+
+The weight is the jump of the upper neuron's response where the lower neuron's drive crosses its
+threshold. The reference is in :mod:`lava_align.rules.rdd_reference`,
+the on-chip forms in :mod:`lava_align.rules.rdd_chip`.
+"""
+
+from __future__ import annotations
+
+from lava_align.rules.base import AlignmentRule, Needs
+from lava_align.rules.rdd_reference import PARAMETERS, REFERENCE
+
+RDD = AlignmentRule(
+    name="rdd",
+    title="Regression discontinuity design",
+    source="Guerguiev, Kording & Richards, ICLR 2020, arXiv 1910.01689",
+    equation="at the end of a window of j:  a, c of its class -= eta * (a*z + c - change of q_k) "
+    "* (z, 1);  B_jk = (a+ - a-) * theta + (c+ - c-)",
+    parameters=PARAMETERS,
+    needs=Needs(factors=3, custom_neuron=True),
+    forms=(),
+    reference=REFERENCE,
+)
