@@ -381,6 +381,8 @@ def _spike_problems(spikes: Spikes, n_steps: int, where: str) -> Iterator[Proble
         bad = values[(values < 0) | (values >= limit)]
         if bad.size:
             yield Problem(where, f"{key} {bad[0]} is out of range", f"0..{limit - 1}")
+    if spikes.value is not None and not np.isfinite(spikes.value).all():
+        yield Problem(where, "NaN or infinite values", "finite numbers")
     twice = (np.diff(spikes.step) == 0) & (np.diff(spikes.neuron) == 0)
     if twice.any():
         at = int(np.argmax(twice))

@@ -8,6 +8,7 @@ the on-chip forms in :mod:`lava_align.rules.rdd_chip`.
 from __future__ import annotations
 
 from lava_align.rules.base import AlignmentRule, Needs
+from lava_align.rules.rdd_chip import FORMS
 from lava_align.rules.rdd_reference import PARAMETERS, REFERENCE
 
 RDD = AlignmentRule(
@@ -18,6 +19,6 @@ RDD = AlignmentRule(
     "* (z, 1);  B_jk = (a+ - a-) * theta + (c+ - c-)",
     parameters=PARAMETERS,
     needs=Needs(factors=3, custom_neuron=True),
-    forms=(),
+    forms=FORMS,
     reference=REFERENCE,
 )

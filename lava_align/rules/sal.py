@@ -8,6 +8,7 @@ the on-chip forms in :mod:`lava_align.rules.sal_chip`.
 from __future__ import annotations
 
 from lava_align.rules.base import AlignmentRule, Needs
+from lava_align.rules.sal_chip import FORMS
 from lava_align.rules.sal_reference import PARAMETERS, REFERENCE
 
 SAL = AlignmentRule(
@@ -17,6 +18,6 @@ SAL = AlignmentRule(
     equation="B_jk += eta * (y_j at spikes of k - x_k at spikes of j)",
     parameters=PARAMETERS,
     needs=Needs(custom_neuron=True),
-    forms=(),
+    forms=FORMS,
     reference=REFERENCE,
 )

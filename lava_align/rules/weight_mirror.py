@@ -8,6 +8,7 @@ the on-chip forms in :mod:`lava_align.rules.weight_mirror_chip`.
 from __future__ import annotations
 
 from lava_align.rules.base import AlignmentRule, Needs
+from lava_align.rules.weight_mirror_chip import FORMS
 from lava_align.rules.weight_mirror_reference import PARAMETERS, REFERENCE
 
 WEIGHT_MIRROR = AlignmentRule(
@@ -18,6 +19,6 @@ WEIGHT_MIRROR = AlignmentRule(
     "- lambda * B_jk)",
     parameters=PARAMETERS,
     needs=Needs(),
-    forms=(),
+    forms=FORMS,
     reference=REFERENCE,
 )

@@ -340,7 +340,7 @@ def test_packaged_examples_compile_and_every_population_fires(path):
     experiment = load_experiment(path, duration=2.0)
     compilation = compile_network(experiment.network, load_target("loihi2"), experiment.approximate)
     assert {s.name for s in compilation.program.plastic()} == set(compilation.program.mirrors)
-    expressed, _ = express(experiment.network, experiment.approximate)
+    expressed, _ = express(experiment.network, experiment.approximate, load_target("loihi2"))
     for name, activity in sample_activity(expressed).items():
         assert 2.0 < activity.rate(expressed.dt) < 100.0, name
         assert activity.spikes.any(axis=0).mean() > 0.7, name

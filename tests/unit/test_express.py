@@ -5,10 +5,12 @@ import pytest
 
 from lava_align.compiler.express import express
 from lava_align.errors import ConstraintViolationError
-from lava_align.model.network import LIF, Network, Population, Projection, Stimulus
+from lava_align.model.network import LIF, EscapeNeuron, Network, Population, Projection, Stimulus
 from lava_align.model.stimuli import PoissonDrive
+from lava_align.targets import load_target
 
 ALL = ("tau_rise", "reset", "refractory")
+STOCK, PROGRAMMABLE = load_target("loihi1"), load_target("loihi2")
 
 
 def network(first, second=None):
@@ -33,13 +35,28 @@ PLAIN = LIF(tau_m=20e-3, tau_syn=5e-3, bias=0.2)
 
 def test_what_can_be_expressed_is_left_alone():
     net = network(PLAIN)
-    assert express(net, ()) == (net, ())
-    assert express(net, ALL) == (net, ())
+    assert express(net, (), STOCK) == (net, ())
+    assert express(net, ALL, STOCK) == (net, ())
+
+
+def test_programmable_neurons_express_all_that_is_not_to_be_simplified():
+    net = network(RICH)
+    assert express(net, (), PROGRAMMABLE) == (net, ())
+    simple, _ = express(net, ("reset",), PROGRAMMABLE)
+    neuron = simple.population("a").neuron
+    assert neuron == replace(RICH, reset=0.0)
+
+
+def test_stochastic_neurons_need_programmable_ones():
+    net = network(EscapeNeuron(refractory=10e-3))
+    assert express(net, ALL, PROGRAMMABLE) == (net, ())
+    with pytest.raises(ConstraintViolationError, match=r"populations\.a\.kind.*loihi1"):
+        express(net, ALL, STOCK)
 
 
 def test_everything_inexpressible_is_named_at_once_with_a_way_out():
     with pytest.raises(ConstraintViolationError) as caught:
-        express(network(RICH, replace(RICH, tau_rise=0.0)), ())
+        express(network(RICH, replace(RICH, tau_rise=0.0)), (), STOCK)
     assert {p.where for p in caught.value.problems} == {
         "populations.a.tau_rise",
         "populations.a.reset",
@@ -53,13 +70,13 @@ def test_everything_inexpressible_is_named_at_once_with_a_way_out():
 
 def test_only_what_is_named_may_be_simplified():
     with pytest.raises(ConstraintViolationError) as caught:
-        express(network(RICH), ("tau_rise", "refractory"))
+        express(network(RICH), ("tau_rise", "refractory"), STOCK)
     assert [p.where for p in caught.value.problems] == ["populations.a.reset"]
 
 
 def test_simplifications_are_reported_and_keep_areas_and_mean_delay():
     net = network(RICH)
-    simple, quantities = express(net, ALL)
+    simple, quantities = express(net, ALL, STOCK)
     neuron = simple.population("a").neuron
     assert (neuron.tau_rise, neuron.reset, neuron.refractory) == (0.0, 0.0, 0.0)
     assert [(q.where, q.name, q.asked, q.realised) for q in quantities] == [
@@ -85,4 +102,4 @@ def test_simplifications_are_reported_and_keep_areas_and_mean_delay():
 def test_a_threshold_that_a_reset_to_zero_would_cross_is_refused():
     low = LIF(tau_m=20e-3, tau_syn=5e-3, reset=-2.0, threshold=-0.5)
     with pytest.raises(ConstraintViolationError, match=r"a\.threshold.*above 0"):
-        express(network(low), ("reset",))
+        express(network(low), ("reset",), STOCK)
