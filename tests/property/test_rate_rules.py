@@ -191,12 +191,12 @@ def white_batch(n, rng):
     return np.sqrt(n) * np.linalg.qr(rng.normal(size=(n, n)))[0]
 
 
-@given(layer_pairs(), coefficients, coefficients, coefficients)
-def test_information_alignment_rests_at_its_target(pair, alpha, beta, gamma):
+@given(layer_pairs(), coefficients, coefficients, coefficients, st.floats(0.1, 10.0))
+def test_information_alignment_rests_at_its_target(pair, alpha, beta, gamma, variance):
     weights, _, rng = pair
     w = weights.forward
-    target = facts.information_target(w, alpha=alpha, beta=beta, gamma=gamma)
-    xs = white_batch(w.shape[1], rng)
+    target = facts.information_target(w, alpha=alpha, beta=beta, gamma=gamma, variance=variance)
+    xs = np.sqrt(variance) * white_batch(w.shape[1], rng)
     ys = xs @ w.T
     moved = information_alignment.step(
         target,

@@ -330,6 +330,23 @@ def test_direct_targets_are_the_gradients_of_the_output():
         assert target == pytest.approx(gradient)
 
 
+def test_magnitudes_of_sign_symmetry_are_xavier():
+    n, m = 200, 100
+    drawn = sign_symmetry.random_magnitudes(n, m, generator())
+    assert drawn.min() >= 0
+    assert np.mean(drawn**2) == pytest.approx(2 / (n + m), rel=0.03)
+    assert sign_symmetry.uniform_magnitudes(n, m) ** 2 == pytest.approx(2 / (n + m))
+
+
+def test_gaussian_weights_have_the_spread_of_the_authors():
+    n, m = 200, 100
+    weights = get_rate_rule("weight_mirror").initial(n, m, {}, generator())
+    assert np.mean(weights.forward**2) == pytest.approx(1 / n, rel=0.05)
+    assert np.mean(weights.feedback**2) == pytest.approx(1 / (n + m), rel=0.05)
+    (direct,) = feedback_alignment.draw_direct_feedback((7, n, m), generator())
+    assert np.mean(direct**2) == pytest.approx(1 / (n + m), rel=0.05)
+
+
 def test_probes_visit_every_neuron_in_turn():
     rule = get_rate_rule("symmetric_alignment")
     (chunk,) = run(rule, n_lower=N, n_upper=M, n_samples=2 * N, rng=generator(), batch=3)
