@@ -344,23 +344,31 @@ class _Port:
         self.sent[:] = data
 
 
-def lava_process(program: Program, part: AnyNeurons | Synapses) -> Any:
-    """Lava's Process for a neuron group or a projection, not connected."""
+def lava_neurons(group: AnyNeurons, index: int, seed: int = 0) -> Any:
+    """Process of a neuron group, Lava's or ours, not connected."""
+    from lava_align.backends.lava_child import neuron_process
+    from lava_align.backends.lava_job import describe_neurons
+
+    entry = describe_neurons(group, "fixed_pt", 0)
+    arrays = entry.pop("arrays")
+    entry["parameters"].update({key: key for key in arrays})
+    if group.custom:
+        entry["parameters"].update(seed=seed, index=index)
+    return neuron_process(entry, arrays)
+
+
+def lava_synapses(program: Program, part: Synapses) -> Any:
+    """Lava's Process of a projection, not connected."""
     from lava.magma.core.learning.constants import GradedSpikeCfg
     from lava.proc.dense.process import DelayDense, Dense, LearningDense
-    from lava.proc.lif.process import LIF
     from lava.utils.weightutils import SignMode
 
-    if isinstance(part, NeuronGroup):
-        names = ("du", "dv", "vth", "bias_mant", "bias_exp")
-        return LIF(shape=(part.size,), **{name: getattr(part, name) for name in names})
-    graded = [group.name for group in program.inputs if group.graded]
     common = {
         "weights": part.weights.astype(np.int32),
         "weight_exp": part.weight_exp,
         "num_weight_bits": part.weight_bits,
         "sign_mode": SignMode[part.sign_mode.upper()],
-        "num_message_bits": 8 if part.pre in graded else 0,
+        "num_message_bits": 8 if program.senders()[part.pre].graded else 0,
     }
     if part.delays is not None:
         return DelayDense(delays=part.delays.astype(int), **common)
@@ -383,16 +391,28 @@ def lava_rule(rule: LearningRule, rng_seed: int) -> Any:
     return (Loihi3FLearningRule if rule.third_factor else Loihi2FLearningRule)(**arguments)
 
 
+def _processes(program: Program, seed: int) -> dict[str, Any]:
+    made = {g.name: lava_neurons(g, index, seed) for index, g in enumerate(program.neurons)}
+    return {**made, **{s.name: lava_synapses(program, s) for s in program.synapses}}
+
+
 def _lava_model(process: Any) -> Any:
-    """Lava's fixed_pt ProcessModel of a Process, initialised as ``PyProcessBuilder.build`` does."""
+    """The fixed_pt ProcessModel of a Process, initialised as ``PyProcessBuilder.build`` does."""
     from lava.proc.dense import models as dense
     from lava.proc.lif import models as lif
+
+    from lava_align.processes.escape_neuron.models import PyEscapeNeuronModelFixed
+    from lava_align.processes.extended_lif.models import PyExtendedLifModelFixed
+    from lava_align.processes.graded_relay.models import PyGradedRelayModelFixed
 
     cls = {
         "LIF": lif.PyLifModelBitAcc,
         "Dense": dense.PyDenseModelBitAcc,
         "DelayDense": dense.PyDelayDenseModelBitAcc,
         "LearningDense": dense.PyLearningDenseModelBitApproximate,
+        "ExtendedLIF": PyExtendedLifModelFixed,
+        "EscapeNeuron": PyEscapeNeuronModelFixed,
+        "GradedRelay": PyGradedRelayModelFixed,
     }[type(process).__name__]
     model = cls(process.proc_params)
     for port in (*process.in_ports.members, *process.out_ports.members):
@@ -407,18 +427,17 @@ def _lava_model(process: Any) -> Any:
 
 
 class LavaModels:
-    """Lava's ``fixed_pt`` ProcessModels of a Program, stepped here without Lava's runtime.
+    """The ``fixed_pt`` ProcessModels of a Program, stepped here without Lava's runtime.
 
     Between two models an array has the type it would have in Lava's channel.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, seed: int = 0) -> None:
         self.program, self.n_steps = program, 0
-        parts: list[AnyNeurons | Synapses] = [*program.neurons, *program.synapses]
-        self.models = {part.name: _lava_model(lava_process(program, part)) for part in parts}
+        self.models = {n: _lava_model(p) for n, p in _processes(program, seed).items()}
 
     def step(self, values: Mapping[str, Array]) -> dict[str, Array]:
-        """Take one step with what each input group sends; return the spikes of all neurons."""
+        """Take one step with what each input group sends; return what all senders send."""
         self.n_steps += 1
         program, models = self.program, self.models
         sent = {name: value.astype(np.int32) for name, value in values.items()}
@@ -426,13 +445,13 @@ class LavaModels:
             model.time_step = self.n_steps
         for group in program.neurons:
             model = models[group.name]
-            model.a_in.received = [
-                np.atleast_2d(models[s.name].a_buff.T)[0].astype(np.int32)
-                for s in program.synapses
-                if s.post == group.name and s.acts
-            ]
+            model.a_in.received = self._arriving(group.name, "soma")
+            if hasattr(model, "a_apical"):
+                model.a_apical.received = self._arriving(group.name, "apical")
             model.run_spk()
             sent[group.name] = model.s_out.sent
+            for port in group.ports:
+                sent[f"{group.name}.{port}"] = getattr(model, f"{port}_out").sent
         for s in program.synapses:
             model = models[s.name]
             model.s_in.received = [sent[s.pre]]
@@ -443,7 +462,14 @@ class LavaModels:
             model.run_spk()
             if s.learning is not None and model.lrn_guard():
                 model.run_lrn()
-        return {group.name: sent[group.name] for group in program.neurons}
+        return sent
+
+    def _arriving(self, group: str, into: str) -> list[Array]:
+        return [
+            np.atleast_2d(self.models[s.name].a_buff.T)[0].astype(np.int32)
+            for s in self.program.synapses
+            if s.post == group and s.into == into and s.acts
+        ]
 
     def read(self, name: str) -> Array:
         """Read a state by the name that :meth:`lava_align.engine.base.Engine.read` has for it."""
@@ -451,7 +477,7 @@ class LavaModels:
         return np.array(getattr(self.models[owner], LAVA_NAMES.get(variable, variable)))
 
 
-def run_on_lava(case: Case) -> dict[str, Array]:
+def run_on_lava(case: Case, seed: int = 0) -> dict[str, Array]:
     """Run a case on Lava's own multi-process runtime; return every state as it ends.
 
     Call it in a process that may be killed: Lava waits for ever when a model fails.
@@ -461,21 +487,21 @@ def run_on_lava(case: Case) -> dict[str, Array]:
     from lava.magma.core.run_configs import Loihi2SimCfg
     from lava.proc.io.source import RingBuffer
 
+    from lava_align.backends.lava_child import sending_port
+
     program = case.program
-    parts: list[AnyNeurons | Synapses] = [*program.neurons, *program.synapses]
-    processes = {part.name: lava_process(program, part) for part in parts}
-    senders = {
-        **{name: RingBuffer(data=rows.T.astype(np.int32)) for name, rows in case.inputs.items()},
-        **{group.name: processes[group.name] for group in program.neurons},
-    }
+    processes = _processes(program, seed)
+    inputs = {name: RingBuffer(data=rows.T.astype(np.int32)) for name, rows in case.inputs.items()}
+    groups = {**inputs, **{group.name: processes[group.name] for group in program.neurons}}
     for s in program.synapses:
-        senders[s.pre].s_out.connect(processes[s.name].s_in)
+        sending_port(groups, s.pre).connect(processes[s.name].s_in)
         if s.learning is not None:
-            senders[s.gate or s.post].s_out.connect(processes[s.name].s_in_bap)
+            sending_port(groups, s.gate or s.post).connect(processes[s.name].s_in_bap)
         for y, name in s.modulators.items():
-            senders[name].s_out.connect(getattr(processes[s.name], f"s_in_{y}"))
+            sending_port(groups, name).connect(getattr(processes[s.name], f"s_in_{y}"))
         if s.acts and s.post in processes:
-            processes[s.name].a_out.connect(processes[s.post].a_in)
+            end = processes[s.post].a_apical if s.into == "apical" else processes[s.post].a_in
+            processes[s.name].a_out.connect(end)
     found, left = {}, dict(processes)
     while left:
         first = next(iter(left.values()))
@@ -483,9 +509,11 @@ def run_on_lava(case: Case) -> dict[str, Array]:
         config = Loihi2SimCfg(select_tag="fixed_pt")
         first.run(condition=RunSteps(num_steps=case.n_steps), run_cfg=config)
         names = {name for name, process in left.items() if process in together}
+        ports = [f"{group.name}.{port}" for group in program.neurons for port in group.ports]
         for name in state_names(program):
             owner, _, variable = name.rpartition(".")
-            if owner in names:
+            # What ports send is no Var.
+            if owner in names and name not in ports:
                 found[name] = getattr(left[owner], LAVA_NAMES.get(variable, variable)).get()
         first.stop()
         left = {name: process for name, process in left.items() if name not in names}
@@ -499,10 +527,13 @@ def state_names(program: Program) -> tuple[str, ...]:
     return (*program.states(), *arrived, *plastic)
 
 
-def first_difference(case: Case, *engines: Engine) -> str | None:
-    """Run a case on Lava's models and on fresh engines; say where they part, None if nowhere."""
-    lava, names = LavaModels(case.program), state_names(case.program)
-    groups = tuple(group.name for group in case.program.neurons)
+def first_difference(case: Case, *engines: Engine, seed: int = 0) -> str | None:
+    """Run a case on the ProcessModels and on fresh engines; say where they part, None if nowhere.
+
+    ``seed`` is that of the engines.
+    """
+    lava, names = LavaModels(case.program, seed), state_names(case.program)
+    groups = case.program.spiking()
     for n in range(case.n_steps):
         fired = lava.step({name: rows[n] for name, rows in case.inputs.items()})
         expected = {f"spikes of {name}": np.flatnonzero(fired[name]) for name in groups}
@@ -514,5 +545,5 @@ def first_difference(case: Case, *engines: Engine) -> str | None:
             for name, value in expected.items():
                 if not np.array_equal(found[name], value):
                     kind = type(engine).__name__
-                    return f"step {n}, {name}: {kind}\n{found[name]}\nLava\n{value}"
+                    return f"step {n}, {name}: {kind}\n{found[name]}\nProcessModel\n{value}"
     return None

@@ -19,8 +19,9 @@ the same with :mod:`~lava_align.backends.lava_channels`  2.1, 2.1    2.1, 2.2
 =====================================================  ============  ================
 
 ``Var.get`` sends a message per element and is not used at all. The recording models
-(:mod:`lava_align.processes.recorded.models`) inherit Lava's arithmetic and are chosen by the run
-configuration, so the graph is made of Lava's own LIF, Dense and LearningDense.
+(:mod:`lava_align.processes.recorded.models`) inherit the arithmetic and are chosen by the run
+configuration, so the graph is made of Lava's own LIF, Dense, DelayDense and LearningDense, and of
+this package's ExtendedLIF, EscapeNeuron and GradedRelay where a program has such neurons.
 
 Time: an input spike of step ``n`` leaves the source at Lava time ``n + 1``, passes a Dense at the
 next, and makes its LIF spike in step ``n + 1`` at the earliest.
@@ -57,6 +58,7 @@ from lava_align.backends.lava_job import (
 )
 from lava_align.backends.lava_shim import lava_version, require_lava
 from lava_align.compiler.program import Program
+from lava_align.engine.checks import check_engine
 from lava_align.errors import BackendError, InvalidInputError, Problem
 from lava_align.recording import Recording, Series, Spikes
 
@@ -75,6 +77,9 @@ class LavaBackend:
         the right are scaled by the same power of two.
     deadline : float or None
         Seconds a run may take. None allows about ten times what a loaded machine needs.
+    seed : int
+        0..2^64-1, of neurons that draw: noise and escape neurons. Lava's own numbers have the
+        seeds of the projections.
     _models : mapping
         For tests: name of a Process class (``LIF``, ``Dense``, ``LearningDense``,
         ``SpikeSource``) to ``module:ProcessModel`` that runs instead of ours.
@@ -84,7 +89,7 @@ class LavaBackend:
     Raises
     ------
     InvalidInputError
-        If ``numerics`` is neither.
+        If ``numerics`` is neither, or the seed out of range.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class LavaBackend:
         numerics: Numerics = "fixed_pt",
         deadline: float | None = None,
         *,
+        seed: int = 0,
         _models: Mapping[str, str] | None = None,
         _direct_channels: bool = True,
     ) -> None:
@@ -99,7 +105,10 @@ class LavaBackend:
             raise InvalidInputError(
                 Problem("LavaBackend.numerics", repr(numerics), "fixed_pt or floating_pt")
             )
+        if not 0 <= seed < 2**64:
+            raise InvalidInputError(Problem("LavaBackend.seed", str(seed), "0..2^64-1"))
         self.numerics: Numerics = numerics
+        self.seed = seed
         self.name = f"lava-{numerics}"
         self.deadline = deadline
         self._options = {"models": dict(_models or {}), "direct_channels": _direct_channels}
@@ -118,7 +127,8 @@ class LavaBackend:
         ----------
         program : Program
         inputs : mapping
-            Input group to its spikes; those from step ``n_steps`` on are not sent.
+            Input group to its spikes, or to integers (n_steps, size); those from step ``n_steps``
+            on are not sent.
         n_steps : int
             At least 1.
         probes : Probes
@@ -142,7 +152,8 @@ class LavaBackend:
         require_lava()
         given = as_spikes(program, inputs)
         check_run(program, given, n_steps, probes)
-        job = make_job(program, given, n_steps, probes, self.numerics)
+        check_engine(program, "lava-0.10.0", self.seed)
+        job = make_job(program, given, n_steps, probes, self.numerics, self.seed)
         deadline = self.deadline
         if deadline is None:
             deadline = estimated_deadline(program, n_steps)
@@ -177,14 +188,13 @@ def _collect(folder: Path, job: Job) -> dict[str, dict[str, Any]]:
     spikes, weights, states = {}, {}, {}
     steps = np.arange(job.description["n_steps"])
     for entry in job.description["neurons"]:
-        for variable, file in entry["record"].items():
+        for name, file in entry["trains"].values():
+            spikes[name] = Spikes.from_raster(np.load(folder / file, mmap_mode="r"))
+        for name, file in entry["states"].values():
             values = np.load(folder / file, mmap_mode="r")
-            if variable == "s_out_buff":
-                spikes[entry["name"]] = Spikes.from_raster(values)
-                continue
             if job.description["numerics"] == "floating_pt":
-                values = values * job.units[entry["name"]]
-            states[f"{entry['name']}.{variable}"] = Series(step=steps, values=values)
+                values = values * job.units[name]
+            states[name] = Series(step=steps, values=values)
     for entry in job.description["synapses"]:
         if entry["snapshots"] is not None:
             file, kept = entry["snapshots"]

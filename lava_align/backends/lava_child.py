@@ -94,76 +94,130 @@ def _run(job: dict[str, Any]) -> None:
 
 def _build(job: dict[str, Any]) -> list[Any]:
     """Make and connect all Processes."""
-    from lava.proc.lif.process import LIF
-
-    from lava_align.processes.spike_source.process import SpikeSource
-
     groups: Groups = {}
-    n_steps = job["n_steps"]
     with np.load(ARRAYS_FILE) as arrays:
         for i, entry in enumerate(job["inputs"]):
-            groups[entry["name"]] = SpikeSource(
-                shape=(entry["size"],),
-                step=arrays[f"step{i}"],
-                channel=arrays[f"channel{i}"],
-                name=entry["name"],
-            )
+            groups[entry["name"]] = _source(entry, arrays, i)
         for i, entry in enumerate(job["neurons"]):
-            bias = arrays[f"bias{i}"]
-            state = np.int32 if job["numerics"] == "fixed_pt" else np.float64
-            for variable, file in entry["record"].items():
-                dtype = bool if variable == "s_out_buff" else state
-                _new_file(file, (n_steps, len(bias)), dtype)
-            groups[entry["name"]] = LIF(
-                shape=bias.shape,
-                bias_mant=bias,
-                name=entry["name"],
-                record=entry["record"],
-                progress=(PROGRESS_FILE, i),
-                **entry["parameters"],
+            record = _recorded_files(entry, job)
+            groups[entry["name"]] = neuron_process(
+                entry, arrays, record=record, progress=(PROGRESS_FILE, i)
             )
         synapses = [
-            _connect(entry, arrays[f"weights{i}"], groups, job["numerics"])
+            _connect(entry, arrays, i, groups, job["numerics"])
             for i, entry in enumerate(job["synapses"])
         ]
     return [*groups.values(), *synapses]
 
 
-def _connect(entry: dict[str, Any], weights: Any, groups: Groups, numerics: str) -> Any:
-    """Make one Dense or LearningDense and connect it."""
-    from lava.proc.dense.process import Dense, LearningDense
+def _source(entry: dict[str, Any], arrays: Any, i: int) -> Any:
+    from lava_align.processes.graded_source.process import GradedSource
+    from lava_align.processes.spike_source.process import SpikeSource
+
+    common = {
+        "shape": (entry["size"],),
+        "step": arrays[f"step{i}"],
+        "channel": arrays[f"channel{i}"],
+        "name": entry["name"],
+    }
+    if entry["graded"]:
+        return GradedSource(value=arrays[f"value{i}"], **common)
+    return SpikeSource(**common)
+
+
+def _recorded_files(entry: dict[str, Any], job: dict[str, Any]) -> dict[str, str]:
+    """Make the files that a group is recorded to: attribute of its model to file."""
+    state = np.int32 if job["numerics"] == "fixed_pt" else np.float64
+    files = {}
+    for kind, dtype in (("trains", bool), ("states", state)):
+        for variable, (_, file) in entry[kind].items():
+            _new_file(file, (job["n_steps"], entry["size"]), dtype)
+            files[variable] = file
+    return files
+
+
+def neuron_process(entry: dict[str, Any], arrays: Any, **recording: Any) -> Any:
+    """Make the Process of a neuron group.
+
+    Parameters
+    ----------
+    entry : dict
+        Of :func:`lava_align.backends.lava_job.describe_neurons`, its arrays named.
+    arrays : mapping
+        Name to array.
+    """
+    from lava.proc.lif.process import LIF
+
+    from lava_align.processes.escape_neuron.process import EscapeNeuron
+    from lava_align.processes.extended_lif.process import ExtendedLIF
+    from lava_align.processes.graded_relay.process import GradedRelay
+
+    made = {c.__name__: c for c in (LIF, ExtendedLIF, EscapeNeuron, GradedRelay)}
+    parameters = {
+        key: arrays[value] if key in ("bias_mant", "bias", "table") else value
+        for key, value in entry["parameters"].items()
+    }
+    process = made[entry["process"]]
+    return process(shape=(entry["size"],), name=entry["name"], **parameters, **recording)
+
+
+def sending_port(groups: Groups, sender: str) -> Any:
+    """Lava's port of a sender: a group's spikes, or ``group.port``."""
+    if sender in groups:
+        return groups[sender].s_out
+    owner, _, port = sender.rpartition(".")
+    return getattr(groups[owner], f"{port}_out")
+
+
+def _connect(entry: dict[str, Any], arrays: Any, i: int, groups: Groups, numerics: str) -> Any:
+    """Make one Dense, DelayDense or LearningDense and connect it."""
+    from lava.magma.core.learning.constants import GradedSpikeCfg
+    from lava.proc.dense.process import DelayDense, Dense, LearningDense
     from lava.utils.weightutils import SignMode
 
+    weights = arrays[f"weights{i}"]
     common = {
         "weights": weights,
         "name": entry["name"],
         "sign_mode": SignMode[entry["sign_mode"]],
         "num_weight_bits": entry["num_weight_bits"],
         "weight_exp": entry["weight_exp"],
+        "num_message_bits": 8 if entry["payload"] else 0,
     }
-    pre, post = groups[entry["pre"]], groups[entry["post"]]
-    if entry["learning"] is None:
-        synapses = Dense(**common)
-    else:
+    post = groups[entry["post"]]
+    if entry["learning"] is not None:
         if entry["snapshots"] is not None:
             file, steps = entry["snapshots"]
             dtype = np.int32 if numerics == "fixed_pt" else np.float64
             _new_file(file, (len(steps), *weights.shape), dtype)
             common["snapshots"] = (file, steps)
-        synapses = LearningDense(learning_rule=_rule(entry["learning"], numerics), **common)
-        post.s_out.connect(synapses.s_in_bap)
-    pre.s_out.connect(synapses.s_in)
-    if entry["acts"] and hasattr(post, "a_in"):
-        synapses.a_out.connect(post.a_in)
+        mode = entry["graded"].upper() if entry["graded"] != "default" else "USE_REGULAR_IMPULSE"
+        synapses = LearningDense(
+            learning_rule=_rule(entry["learning"], numerics),
+            graded_spike_cfg=GradedSpikeCfg[mode],
+            **common,
+        )
+        sending_port(groups, entry["gate"]).connect(synapses.s_in_bap)
+        for trace, sender in entry["modulators"].items():
+            sending_port(groups, sender).connect(getattr(synapses, f"s_in_{trace}"))
+    elif f"delays{i}" in arrays:
+        synapses = DelayDense(delays=arrays[f"delays{i}"], **common)
+    else:
+        synapses = Dense(**common)
+    sending_port(groups, entry["pre"]).connect(synapses.s_in)
+    end = {"soma": "a_in", "apical": "a_apical"}[entry["into"]]
+    if entry["acts"] and hasattr(post, end):
+        synapses.a_out.connect(getattr(post, end))
     return synapses
 
 
-def _rule(arguments: dict[str, Any], numerics: str) -> Any:
+def _rule(description: dict[str, Any], numerics: str) -> Any:
     """Make a rule object of its own for each projection, since Lava changes them."""
     from lava.magma.core.learning import constants
-    from lava.magma.core.learning.learning_rule import Loihi2FLearningRule
+    from lava.magma.core.learning.learning_rule import Loihi2FLearningRule, Loihi3FLearningRule
 
-    rule = Loihi2FLearningRule(**arguments)
+    made = Loihi3FLearningRule if description["third_factor"] else Loihi2FLearningRule
+    rule = made(**description["arguments"])
     if numerics == "floating_pt":
         # The fixed-point applier shifts products of several factors to the right and never back
         # (learning_rule_applier.py:310-313); the float applier does not. Without this the two
@@ -187,6 +241,9 @@ def _run_config(job: dict[str, Any]) -> Any:
     import lava.proc.lif.process as lif
     from lava.magma.core.run_configs import Loihi2SimCfg
 
+    from lava_align.processes.escape_neuron.process import EscapeNeuron
+    from lava_align.processes.extended_lif.process import ExtendedLIF
+    from lava_align.processes.graded_relay.process import GradedRelay
     from lava_align.processes.recorded import models
     from lava_align.processes.spike_source.process import SpikeSource
 
@@ -194,6 +251,9 @@ def _run_config(job: dict[str, Any]) -> Any:
     chosen = {
         lif.LIF: getattr(models, f"RecordedLif{suffix}"),
         dense.LearningDense: getattr(models, f"RecordedLearningDense{suffix}"),
+        ExtendedLIF: getattr(models, f"RecordedExtendedLif{suffix}"),
+        EscapeNeuron: getattr(models, f"RecordedEscapeNeuron{suffix}"),
+        GradedRelay: getattr(models, f"RecordedGradedRelay{suffix}"),
     }
     known = {c.__name__: c for c in (lif.LIF, dense.Dense, dense.LearningDense, SpikeSource)}
     for process, path in job["models"].items():

@@ -1,25 +1,33 @@
 """From a Program to what the process that runs Lava needs: plain data in a folder.
 
 For ``fixed_pt`` the integers of the Program are handed on. For ``floating_pt`` the same network is
-written in Lava's float models without rounding: ``du' = (du + 1) / 4096``, ``dv' = dv / 4096``, and
+written in float models without rounding: ``du' = (du + 1) / 4096``, ``dv' = dv / 4096``, and
 currents and voltages in a unit of ``64 * 2**e`` per group, so that weights that learn keep the
 scale their rule is written for. ``e`` is the weight exponent of the plastic synapses that act on
-the group, 0 without any.
+the group, 0 without any. What ports report is not rounded either; random bits of neurons are the
+same.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from lava_align.backends.base import Probes
-from lava_align.backends.common import recorded_groups
-from lava_align.compiler.program import NeuronGroup, Program, Synapses
+from lava_align.backends.common import before, recorded_groups
+from lava_align.compiler.program import (
+    AnyNeurons,
+    EscapeGroup,
+    NeuronGroup,
+    Program,
+    RelayGroup,
+    Synapses,
+)
 from lava_align.errors import ConstraintViolationError, Problem
 from lava_align.learning_rule import LearningRule
 from lava_align.recording import Spikes
@@ -47,7 +55,7 @@ class Job:
     arrays : mapping
         What goes to npz.
     units : mapping
-        Group to the factor that turns its recorded currents and voltages into those of the chip.
+        Recorded state to the factor that turns it into the integers of the chip.
     """
 
     description: Mapping[str, Any]
@@ -69,84 +77,112 @@ def make_job(
     n_steps: int,
     probes: Probes,
     numerics: Numerics,
+    seed: int = 0,
 ) -> Job:
     """Describe a checked run.
 
     Raises
     ------
     ConstraintViolationError
-        If Lava's models of these numerics cannot express the program.
+        If there are no models of these numerics for the program.
     """
     exponents = _group_exponents(program, numerics)
     snapshots = sorted(set(probes.weight_steps))
     arrays: dict[str, Array] = {}
     for i, group in enumerate(program.inputs):
-        given = inputs[group.name]
-        sent = given.step < n_steps
-        arrays[f"step{i}"], arrays[f"channel{i}"] = given.step[sent], given.neuron[sent]
+        given = before(n_steps, inputs[group.name])
+        arrays[f"step{i}"], arrays[f"channel{i}"] = given.step, given.neuron
+        if group.graded:
+            ones = np.ones(len(given), np.int32)
+            arrays[f"value{i}"] = ones if given.value is None else given.value
     neurons = []
     for i, neuron in enumerate(program.neurons):
-        assert isinstance(neuron, NeuronGroup)
-        parameters, arrays[f"bias{i}"] = _neuron(neuron, numerics, exponents[neuron.name])
-        recorded = {v: f"{v}{i}.npy" for v in "uv" if f"{neuron.name}.{v}" in probes.states}
-        if neuron.name in recorded_groups(program, probes):
-            recorded["s_out_buff"] = f"spikes{i}.npy"
-        neurons.append({"name": neuron.name, "record": recorded, "parameters": parameters})
+        entry = describe_neurons(neuron, numerics, exponents[neuron.name])
+        entry["parameters"].update({"seed": seed, "index": i} if neuron.custom else {})
+        for key, array in entry.pop("arrays").items():
+            arrays[f"{key}{i}"] = array
+            entry["parameters"][key] = f"{key}{i}"
+        neurons.append({**entry, **_recorded(program, neuron, probes, i)})
     synapses = []
+    graded = {name for name, sender in program.senders().items() if sender.graded}
     for i, projection in enumerate(program.synapses):
         weights: Array = projection.weights.astype(np.int32)
         if numerics == "floating_pt" and projection.learning is None:
             exponent = projection.weight_exp - exponents.get(projection.post, 0)
             weights = weights * 2.0**exponent
         arrays[f"weights{i}"] = weights
-        synapses.append(_synapses(projection, snapshots, f"weights{i}.npy", numerics))
+        if projection.delays is not None:
+            arrays[f"delays{i}"] = projection.delays.astype(np.int64)
+        entry = _synapses(projection, snapshots, f"weights{i}.npy", numerics)
+        synapses.append({**entry, "payload": projection.pre in graded})
     description = {
         "numerics": numerics,
         "n_steps": n_steps,
-        "inputs": [{"name": group.name, "size": group.size} for group in program.inputs],
+        "inputs": [{"name": g.name, "size": g.size, "graded": g.graded} for g in program.inputs],
         "neurons": neurons,
         "synapses": synapses,
     }
-    unit = {"fixed_pt": 1.0, "floating_pt": 64.0}[numerics]
-    units = {name: unit * 2.0**exponent for name, exponent in exponents.items()}
-    return Job(description=description, arrays=arrays, units=units)
+    return Job(
+        description=description, arrays=arrays, units=_units(program, probes, numerics, exponents)
+    )
 
 
-def _not_wired(program: Program) -> Iterator[Problem]:
-    """Name what Lava could do and this backend does not build."""
-    for name in program.custom_neurons():
-        yield Problem(f"neurons.{name}", "custom neurons", "Lava's LIF")
-    for group in program.inputs:
-        if group.graded:
-            yield Problem(f"inputs.{group.name}", "graded spikes", "spikes without payload")
+def _recorded(program: Program, group: AnyNeurons, probes: Probes, i: int) -> dict[str, Any]:
+    """Attributes of the model that are recorded: as trains, and as states."""
+    spiking = recorded_groups(program, probes)
+    trains = {"s_out_buff": group.name, **{port: f"{group.name}.{port}" for port in group.ports}}
+    states = [name for name in program.states() if name.rpartition(".")[0] == group.name]
+    return {
+        "trains": {
+            variable: (name, f"train_{variable}{i}.npy")
+            for variable, name in trains.items()
+            if name in spiking
+        },
+        "states": {
+            name.rpartition(".")[2]: (name, f"state_{name.rpartition('.')[2]}{i}.npy")
+            for name in states
+            if name in probes.states
+        },
+    }
+
+
+def _units(
+    program: Program, probes: Probes, numerics: Numerics, exponents: Mapping[str, int]
+) -> dict[str, float]:
+    """Factors of recorded states; those of floats that are no currents and voltages are 1."""
+    groups = {group.name: group for group in program.neurons}
+    units = {}
+    for name in probes.states:
+        owner, _, variable = name.rpartition(".")
+        electrical = variable in ("u", "v", "r", "p", "z", "peak")
+        # What arrives at an escape neuron is not shifted.
+        register = 64.0 if isinstance(groups[owner], NeuronGroup) else 1.0
+        scaled = electrical and numerics == "floating_pt"
+        units[name] = register * 2.0 ** exponents[owner] if scaled else 1.0
+    return units
+
+
+def _not_possible(program: Program, numerics: Numerics) -> Iterator[Problem]:
+    """Name what the models of these numerics lack."""
+    if numerics == "fixed_pt":
+        return
     for synapses in program.synapses:
         where = f"synapses.{synapses.name}"
-        if synapses.delays is not None:
-            yield Problem(where, "delays", "no delays; the native engine has them")
-        if synapses.graded != "default":
-            yield Problem(where, f"graded mode {synapses.graded}", "default")
-        if synapses.gate is not None:
-            yield Problem(where, f"gate {synapses.gate}", "the postsynaptic group")
+        if synapses.graded == "add_without_saturation":
+            # LearningConnectionModelFloat treats both modes of adding alike.
+            allowed = "fixed_pt: Lava's float model never counts an overflow as a spike"
+            yield Problem(where, f"graded mode {synapses.graded}", allowed)
+        if synapses.learning is not None and synapses.learning.fixed_point_only:
+            yield Problem(where, "a coincidence of spikes", "fixed_pt: float models lack it")
 
 
 def _group_exponents(program: Program, numerics: Numerics) -> dict[str, int]:
     """Return the power of two in the unit of each neuron group, 0 throughout for ``fixed_pt``."""
-    problems = list(_not_wired(program))
+    problems = list(_not_possible(program, numerics))
     exponents = {group.name: 0 for group in program.neurons}
     acting: dict[str, Synapses] = {}
-    for projection in program.plastic():
+    for projection in program.plastic() if numerics == "floating_pt" else ():
         where = f"synapses.{projection.name}"
-        assert projection.learning is not None
-        if projection.learning.third_factor:
-            problems.append(
-                Problem(where, "a three-factor rule", "two factors: LIF sends no third factor")
-            )
-        if numerics == "fixed_pt":
-            continue
-        if projection.learning.fixed_point_only:
-            problems.append(
-                Problem(where, "a coincidence of spikes", "fixed_pt: float models lack it")
-            )
         if not projection.acts or projection.post not in exponents:
             continue
         other = acting.setdefault(projection.post, projection)
@@ -161,18 +197,80 @@ def _group_exponents(program: Program, numerics: Numerics) -> dict[str, int]:
     return exponents
 
 
-def _neuron(group: NeuronGroup, numerics: Numerics, exponent: int) -> tuple[dict[str, Any], Array]:
-    """Parameters of Lava's LIF, and its bias."""
-    bias = np.broadcast_to(group.bias_mant, (group.size,))
-    if numerics == "fixed_pt":
-        scalars = {"du": group.du, "dv": group.dv, "vth": group.vth, "bias_exp": group.bias_exp}
-        return scalars, bias
-    scale = 2.0**-exponent
+def describe_neurons(group: AnyNeurons, numerics: Numerics, exponent: int) -> dict[str, Any]:
+    """Process, parameters and arrays of a neuron group.
+
+    Parameters
+    ----------
+    exponent : int
+        For ``floating_pt``: an input of 1 stands for ``2**exponent``.
+    """
+    scale = 2.0**exponent if numerics == "floating_pt" else 1.0
+    if isinstance(group, RelayGroup):
+        process, parameters = "GradedRelay", {"shift": group.shift, "unit": scale}
+        arrays: dict[str, Array] = {}
+    elif isinstance(group, EscapeGroup):
+        process, arrays = "EscapeNeuron", {"bias": group.bias / scale, "table": group.table}
+        if numerics == "fixed_pt":
+            arrays["bias"] = group.bias
+        keys = ("window", "refractory", "shift")
+        parameters = {"unit": scale, **{key: getattr(group, key) for key in keys}}
+    else:
+        process = "ExtendedLIF" if group.custom else "LIF"
+        integers = numerics == "fixed_pt"
+        parameters, bias = _integers(group) if integers else _floats(group, scale)
+        arrays = {"bias_mant": bias}
     return {
+        "name": group.name,
+        "size": group.size,
+        "process": process,
+        "parameters": parameters,
+        "arrays": arrays,
+    }
+
+
+def _integers(group: NeuronGroup) -> tuple[dict[str, Any], Array]:
+    """Parameters of LIF in integers, and its bias."""
+    keys = ["du", "dv", "vth", "bias_exp"]
+    if not group.custom:
+        return {key: getattr(group, key) for key in keys}, _bias(group)
+    keys += ["dr", "reset", "refractory", "holds"]
+    return {**{key: getattr(group, key) for key in keys}, **_options(group)}, _bias(group)
+
+
+def _floats(group: NeuronGroup, scale: float) -> tuple[dict[str, Any], Array]:
+    """Parameters of LIF in fractions and in units of ``64 * scale``, and its bias."""
+    parameters: dict[str, Any] = {
         "du": (group.du + 1) / 4096,
         "dv": group.dv / 4096,
-        "vth": group.vth * scale,
-    }, bias * 2.0**group.bias_exp * scale / 64
+        "vth": group.vth / scale,
+    }
+    bias = _bias(group) * 2.0**group.bias_exp / scale / 64
+    if not group.custom:
+        return parameters, bias
+    options = _options(group)
+    if options["apical"] is not None:
+        options["apical"]["decay"] /= 4096
+    for key in ("margin", "reach") if options["window"] is not None else ():
+        options["window"][key] /= scale
+    parameters |= {
+        "dr": None if group.dr is None else (group.dr + 1) / 4096,
+        "reset": group.reset / scale,
+        "refractory": group.refractory,
+        "holds": group.holds,
+        "unit": 64 * scale,
+    }
+    return parameters | options, bias
+
+
+def _bias(group: NeuronGroup) -> Array:
+    bias: Array = np.broadcast_to(group.bias_mant, (group.size,))
+    return bias
+
+
+def _options(group: NeuronGroup) -> dict[str, Any]:
+    parts = {"noise": group.noise, "apical": group.apical, "window": group.window}
+    return {key: None if part is None else asdict(part) for key, part in parts.items()}
 
 
 def _synapses(
@@ -185,6 +283,10 @@ def _synapses(
         "pre": projection.pre,
         "post": projection.post,
         "acts": projection.acts,
+        "into": projection.into,
+        "gate": projection.gate or projection.post,
+        "modulators": dict(projection.modulators),
+        "graded": projection.graded,
         "sign_mode": projection.sign_mode.upper(),
         "weight_exp": projection.weight_exp,
         "num_weight_bits": projection.weight_bits,
@@ -196,14 +298,14 @@ def _synapses(
 def _learning(
     rule: LearningRule | None, rng_seed: int, numerics: Numerics
 ) -> dict[str, Any] | None:
-    """Arguments of ``Loihi2FLearningRule``."""
+    """Arguments of ``Loihi2FLearningRule`` or ``Loihi3FLearningRule``."""
     if rule is None:
         return None
     arguments: dict[str, Any] = {"t_epoch": rule.t_epoch, "rng_seed": rng_seed}
     for target, expression in rule.expressions.items():
         arguments[target] = expression.lava()
-    for trace in ("x1", "x2", "y1", "y2", "y3"):
+    for trace in ("x1", "x2") if rule.third_factor else ("x1", "x2", "y1", "y2", "y3"):
         arguments[f"{trace}_impulse"] = getattr(rule, trace).impulse
         tau = getattr(rule, trace).tau
         arguments[f"{trace}_tau"] = NO_TIME if tau == 0 and numerics == "floating_pt" else tau
-    return arguments
+    return {"third_factor": rule.third_factor, "arguments": arguments}

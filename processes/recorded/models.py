@@ -1,7 +1,8 @@
-"""Lava's LIF and LearningDense models with recording added; the arithmetic is inherited.
+"""Lava's LIF and LearningDense models, and those of our neurons, with recording added.
 
-No Process is defined here. The graph holds Lava's own ``LIF`` and ``LearningDense``, so the same
-graph can go to hardware, and a run configuration chooses these models for a CPU run
+The arithmetic is inherited and no Process is defined here. The graph holds Lava's own ``LIF`` and
+``LearningDense``, so the same graph can go to hardware, and a run configuration chooses these
+models for a CPU run
 (``exception_proc_model_map``). What they record goes to memory-mapped ``.npy`` files that exist
 before the run; Lava's channels carry nothing of it. The parameters of a Process name the files:
 
@@ -29,6 +30,21 @@ from lava.proc.dense.models import PyLearningDenseModelBitApproximate, PyLearnin
 from lava.proc.dense.process import LearningDense
 from lava.proc.lif.models import PyLifModelBitAcc, PyLifModelFloat
 from lava.proc.lif.process import LIF
+from lava_align.processes.escape_neuron.models import (
+    PyEscapeNeuronModelFixed,
+    PyEscapeNeuronModelFloat,
+)
+from lava_align.processes.escape_neuron.process import EscapeNeuron
+from lava_align.processes.extended_lif.models import (
+    PyExtendedLifModelFixed,
+    PyExtendedLifModelFloat,
+)
+from lava_align.processes.extended_lif.process import ExtendedLIF
+from lava_align.processes.graded_relay.models import (
+    PyGradedRelayModelFixed,
+    PyGradedRelayModelFloat,
+)
+from lava_align.processes.graded_relay.process import GradedRelay
 
 
 def _open(path: str) -> Any:
@@ -45,7 +61,7 @@ class _NeuronRecorder(PyLoihiProcessModel):
         self._progress = _open(path)
 
     def run_spk(self) -> None:
-        """Run Lava's spiking phase, then write."""
+        """Run the spiking phase, then write."""
         super().run_spk()
         for name, series in self._series.items():
             series[self.time_step - 1] = getattr(self, name)
@@ -106,3 +122,45 @@ class RecordedLearningDenseFixed(_WeightRecorder, PyLearningDenseModelBitApproxi
 @tag("floating_pt")
 class RecordedLearningDenseFloat(_WeightRecorder, PyLearningDenseModelFloat):
     """Lava's floating-point LearningDense, recorded."""
+
+
+@implements(proc=ExtendedLIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class RecordedExtendedLifFixed(_NeuronRecorder, PyExtendedLifModelFixed):
+    """Our integer model of extended LIF, recorded."""
+
+
+@implements(proc=ExtendedLIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class RecordedExtendedLifFloat(_NeuronRecorder, PyExtendedLifModelFloat):
+    """Our float model of extended LIF, recorded."""
+
+
+@implements(proc=EscapeNeuron, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class RecordedEscapeNeuronFixed(_NeuronRecorder, PyEscapeNeuronModelFixed):
+    """Our integer model of escape neurons, recorded."""
+
+
+@implements(proc=EscapeNeuron, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class RecordedEscapeNeuronFloat(_NeuronRecorder, PyEscapeNeuronModelFloat):
+    """Our float model of escape neurons, recorded."""
+
+
+@implements(proc=GradedRelay, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class RecordedGradedRelayFixed(_NeuronRecorder, PyGradedRelayModelFixed):
+    """Our integer model of graded relays, recorded."""
+
+
+@implements(proc=GradedRelay, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class RecordedGradedRelayFloat(_NeuronRecorder, PyGradedRelayModelFloat):
+    """Our float model of graded relays, recorded."""

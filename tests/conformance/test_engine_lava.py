@@ -1,4 +1,4 @@
-"""Random networks on Lava's integer models and on every implementation of the engine."""
+"""Random networks on the integer ProcessModels and on every implementation of the engine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from lava_align.backends.base import Probes
 from lava_align.backends.lava import LavaBackend
 from lava_align.backends.lava_shim import import_lava, lava_version
+from lava_align.backends.native import NativeBackend
 from lava_align.engine.base import Engine
 from lava_align.recording import Recording, Spikes
 from lava_align.testing import ENGINES, Case, cases, first_difference, state_names
@@ -28,6 +29,7 @@ pytestmark = [
     pytest.mark.skipif(lava_version() is None, reason="lava-nc is not installed"),
 ]
 
+SEED = 2**63 + 5
 SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
 N_CASES, N_WHOLE, N_FULL = 320, 20, 8
 FULL_SECONDS = 200
@@ -41,9 +43,10 @@ def make(request: pytest.FixtureRequest) -> Callable[..., Engine]:
 
 @settings(max_examples=N_CASES, **SLOW)
 @given(case=cases())
-def test_every_state_equals_that_of_lavas_models_at_every_step(case: Case) -> None:
+def test_every_state_equals_that_of_the_process_models_at_every_step(case: Case) -> None:
     import_lava()
-    assert first_difference(case, *(make(case.program) for make in ENGINES.values())) is None
+    engines = [make(case.program, seed=SEED) for make in ENGINES.values()]
+    assert first_difference(case, *engines, seed=SEED) is None
 
 
 def drawn(count: int, **options: object) -> list[Case]:
@@ -61,24 +64,28 @@ def drawn(count: int, **options: object) -> list[Case]:
 
 @pytest.fixture(scope="module")
 def whole() -> list[Case]:
-    return drawn(N_WHOLE, n_steps=25, plain=True)
+    return drawn(N_WHOLE, n_steps=25)
 
 
 @pytest.mark.parametrize("index", range(N_WHOLE))
 def test_a_whole_network_equals_the_lava_backend(whole: list[Case], index: int) -> None:
     case = whole[index]
     program, n_steps = case.program, case.n_steps
-    names = [group.name for group in program.neurons]
-    states = tuple(f"{name}.{variable}" for name in names for variable in "uv")
-    inputs = {name: Spikes.from_raster(rows != 0) for name, rows in case.inputs.items()}
-    probes = Probes(weight_steps=(0, n_steps // 2, n_steps), states=states)
-    lava = LavaBackend().run(program, inputs, n_steps, probes)
+    probes = Probes(
+        spikes=program.spiking(),
+        weight_steps=(0, n_steps // 2, n_steps),
+        states=tuple(program.states()),
+    )
+    lava = LavaBackend(seed=SEED).run(program, case.inputs, n_steps, probes)
+    assert set(lava.spikes) == set(program.spiking())
     for make in ENGINES.values():
-        assert_same_run(make(program), lava, inputs, probes)
+        assert_same_run(make(program, seed=SEED), lava, case.inputs, probes)
+    native = NativeBackend(seed=SEED).run(program, case.inputs, n_steps, probes)
+    assert native.stimuli == lava.stimuli
 
 
 def assert_same_run(
-    engine: Engine, lava: Recording, inputs: dict[str, Spikes], probes: Probes
+    engine: Engine, lava: Recording, inputs: Mapping[str, np.ndarray], probes: Probes
 ) -> None:
     """Run an engine in two parts and compare everything with Lava's recording."""
     groups, cuts = tuple(lava.spikes), probes.weight_steps
@@ -107,7 +114,7 @@ from lava_align.testing import run_on_lava
 with open(sys.argv[1], "rb") as file:
     cases = pickle.load(file)
 with open(sys.argv[2], "wb") as file:
-    pickle.dump([run_on_lava(case) for case in cases], file)
+    pickle.dump([run_on_lava(case, 2**63 + 5) for case in cases], file)
 """
 
 
@@ -131,9 +138,10 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Case, dict[str,
 @pytest.mark.parametrize("index", range(N_FULL))
 def test_delays_payloads_and_third_factors_equal_lavas_runtime(make, full, index: int) -> None:
     case, states = full[index]
-    engine = make(case.program)
+    engine = make(case.program, seed=SEED)
     engine.run(case.n_steps, case.inputs, ())
-    assert set(states) == set(state_names(case.program))
+    ports = {f"{g.name}.{port}" for g in case.program.neurons for port in g.ports}
+    assert set(states) == set(state_names(case.program)) - ports
     for name, values in states.items():
         np.testing.assert_array_equal(engine.read(name), values, err_msg=name)
 
@@ -141,24 +149,55 @@ def test_delays_payloads_and_third_factors_equal_lavas_runtime(make, full, index
 def test_the_random_networks_reach_what_they_are_for(make) -> None:
     """Spikes, learning, clipping and every feature occur among the cases, so equality says much."""
     met: dict[str, int] = {}
-    for case in drawn(120):
-        engine = make(case.program)
-        groups = tuple(group.name for group in case.program.neurons)
-        before = {s.name: engine.read(f"{s.name}.weights") for s in case.program.plastic()}
-        chunk = engine.run(case.n_steps, case.inputs, groups)
-        facts = {"spikes": any(len(step) > 5 for step, _ in chunk.spikes.values())}
-        for s in case.program.synapses:
-            facts |= {"delays": s.delays is not None, f"graded {s.graded}": True}
-            facts |= {"recurrent": s.pre == s.post, f"sign {s.sign_mode}": True}
-            if s.learning is None:
-                continue
-            after = engine.read(f"{s.name}.weights")
-            facts |= {"learned": facts.get("learned") or (after != before[s.name]).any()}
-            facts |= {"clipped": facts.get("clipped") or np.isin(after, (-256, 255)).any()}
-            facts |= {"tag": facts.get("tag") or engine.read(f"{s.name}.t").any()}
-            facts |= {f"third factor {s.learning.third_factor}": True, "gate": s.gate is not None}
-            facts |= {"long epoch": s.learning.t_epoch > 8, "modulators": bool(s.modulators)}
-        for fact, holds in facts.items():
+    for case in drawn(200):
+        for fact, holds in (facts_of_learning(make, case) | facts_of_neurons(make, case)).items():
             met[fact] = met.get(fact, 0) + bool(holds)
-    assert len(met) == 18
+    assert len(met) == 33
     assert min(met.values()) >= 2, met
+
+
+def facts_of_learning(make: Callable[..., Engine], case: Case) -> dict[str, bool]:
+    engine, program = make(case.program), case.program
+    before = {s.name: engine.read(f"{s.name}.weights") for s in program.plastic()}
+    chunk = engine.run(case.n_steps, case.inputs, tuple(group.name for group in program.neurons))
+    facts = {"spikes": any(len(step) > 5 for step, _ in chunk.spikes.values())}
+    for s in program.synapses:
+        facts |= {"delays": s.delays is not None, f"graded {s.graded}": True}
+        facts |= {"recurrent": s.pre == s.post, f"sign {s.sign_mode}": True}
+        facts |= {"pre is a port": "." in s.pre, "apical": s.into == "apical"}
+        if s.learning is None:
+            continue
+        after = engine.read(f"{s.name}.weights")
+        facts |= {"learned": facts.get("learned") or (after != before[s.name]).any()}
+        facts |= {"clipped": facts.get("clipped") or np.isin(after, (-256, 255)).any()}
+        facts |= {"tag": facts.get("tag") or engine.read(f"{s.name}.t").any()}
+        facts |= {f"third factor {s.learning.third_factor}": True, "gate": s.gate is not None}
+        facts |= {"long epoch": s.learning.t_epoch > 8, "modulators": bool(s.modulators)}
+        facts |= {"gate is a port": "." in (s.gate or "")}
+        facts |= {"modulator is a port": any("." in name for name in s.modulators.values())}
+    return facts
+
+
+def facts_of_neurons(make: Callable[..., Engine], case: Case) -> dict[str, bool]:
+    """What neurons of our own did: spiked, were refractory, reported, saturated."""
+    program = case.program
+    chunk = make(program, seed=SEED).run(
+        case.n_steps, case.inputs, program.spiking(), tuple(program.states())
+    )
+    facts: dict[str, bool] = {}
+
+    def seen(fact: str, holds: object) -> None:
+        facts[fact] = facts.get(fact, False) or bool(np.any(holds))
+
+    for group in program.neurons:
+        kind = type(group).__name__
+        seen(f"spiking {kind}", group.custom and len(chunk.spikes[group.name][0]))
+        for name in ("plus", "minus"):
+            if name in group.ports:
+                seen(name, len(chunk.spikes[f"{group.name}.{name}"][0]))
+        for name in ("rest", "above", "below", "up", "down"):
+            if f"{group.name}.{name}" in chunk.states:
+                seen(name, chunk.states[f"{group.name}.{name}"])
+        if group.custom and f"{group.name}.v" in chunk.states:
+            seen("voltage at its limit", np.abs(chunk.states[f"{group.name}.v"]) == 2**23 - 1)
+    return facts

@@ -10,7 +10,19 @@ import pytest
 from lava_align.backends.base import Probes
 from lava_align.backends.lava import LavaBackend
 from lava_align.backends.lava_shim import lava_version
-from lava_align.compiler.program import InputGroup, NeuronGroup, Program, Synapses
+from lava_align.backends.native import NativeBackend
+from lava_align.compiler.program import (
+    Apical,
+    EscapeGroup,
+    InputGroup,
+    NeuronGroup,
+    Noise,
+    Program,
+    RelayGroup,
+    Synapses,
+    Window,
+)
+from lava_align.engine.hashing import neuron_base, neuron_bits
 from lava_align.learning_rule import Expression, LearningRule, Trace
 from lava_align.recording import Spikes
 
@@ -279,3 +291,162 @@ def test_float_products_of_several_factors_are_worth_what_the_chip_makes_of_them
     for numerics in ("fixed_pt", "floating_pt"):
         run = LavaBackend(numerics).run(net, {"a": once, "b": once}, 4, probes)
         assert run.weights["B"].values.ravel().tolist() == [0, gained, gained]
+
+
+# Neurons of our own -------------------------------------------------------------------------
+
+OWN = NeuronGroup(
+    name="lower",
+    size=2,
+    du=500,
+    dv=300,
+    dr=1500,
+    vth=900,
+    bias_mant=[900, 1300],
+    bias_exp=2,
+    reset=-50,
+    refractory=2,
+    noise=Noise(leak=3, gain=-6, report=11),
+    apical=Apical(decay=600, report=8),
+    window=Window(margin=300, reach=2**20, length=3, average=2, bits=5, scale=8),
+)
+
+
+def own_program() -> Program:
+    """A graded input -> extended LIF <- its apical input; relay, escape neurons, third factors."""
+    error = LearningRule(dw=Expression.parse("2^-3*u0*y1 - 2^-3*u0*y2"), third_factor=True)
+    gated = LearningRule(dw=Expression.parse("2^-2*y0*y1*x1"), x1=Trace(40, 9), third_factor=True)
+    return Program(
+        target="test",
+        dt=1e-3,
+        n_steps=80,
+        inputs=(InputGroup(name="in", size=2, graded=True), InputGroup(name="s", size=3)),
+        neurons=(
+            OWN,
+            RelayGroup(name="relay", size=2, shift=1),
+            EscapeGroup(
+                name="escape",
+                size=2,
+                bias=[-20, 10],
+                window=4,
+                refractory=1,
+                shift=1,
+                table=np.arange(256) * 255,
+            ),
+        ),
+        synapses=(
+            Synapses(name="in", pre="in", post="relay", weights=[[2, 0], [0, -2]]),
+            Synapses(name="soma", pre="s", post="lower", weights=weights(4, 2, 3), weight_exp=3),
+            Synapses(
+                name="apical",
+                pre="relay.up",
+                post="lower",
+                weights=[[8, 4], [-6, 2]],
+                into="apical",
+            ),
+            Synapses(
+                name="e", pre="s", post="escape", weights=weights(5, 2, 3), delays=[[0, 1, 2]] * 2
+            ),
+            Synapses(
+                name="F",
+                pre="s",
+                post="relay",
+                weights=np.zeros((2, 3)),
+                acts=False,
+                learning=error,
+                modulators={"y1": "relay.up", "y2": "relay.down"},
+            ),
+            Synapses(
+                name="G",
+                pre="escape",
+                post="lower",
+                weights=np.zeros((2, 2)),
+                acts=False,
+                learning=gated,
+                gate="lower.window",
+                modulators={"y1": "lower.above"},
+            ),
+        ),
+    )
+
+
+def own_inputs() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(5)
+    return {"in": rng.integers(-60, 60, (80, 2)), "s": rng.random((80, 3)) < 0.3}
+
+
+def own_probes(net: Program) -> Probes:
+    return Probes(spikes=net.spiking(), states=tuple(net.states()), weight_steps=(0, 40, 80))
+
+
+def test_our_neurons_equal_the_engine_in_lavas_runtime() -> None:
+    net = own_program()
+    lava = LavaBackend(seed=3).run(net, own_inputs(), 80, own_probes(net))
+    native = NativeBackend(seed=3).run(net, own_inputs(), 80, own_probes(net))
+    for kind in ("spikes", "states", "weights", "stimuli"):
+        assert getattr(lava, kind) == getattr(native, kind)
+    assert min(len(lava.spikes[name]) for name in ("lower", "relay", "escape", "lower.plus")) > 2
+    assert (lava.weights["F"].values[-1] != 0).any()
+    assert (lava.weights["G"].values[-1] != 0).any()
+    other = LavaBackend(seed=4).run(net, own_inputs(), 80, own_probes(net))
+    assert other.spikes["escape"] != lava.spikes["escape"]
+    assert other.states["lower.n"] != lava.states["lower.n"]
+
+
+def test_floats_of_our_neurons_are_the_same_network_without_rounding() -> None:
+    net, inputs, n_steps = own_program(), own_inputs(), 80
+    run = LavaBackend("floating_pt", seed=3).run(net, inputs, n_steps, own_probes(net))
+    states = {name: series.values for name, series in run.states.items()}
+    raster = {name: spikes.raster(n_steps) for name, spikes in run.spikes.items()}
+    base, bias = neuron_base(3, 0), OWN.bias_mant * 2.0**OWN.bias_exp
+    u = r = n = p = np.zeros(2)
+    v, rest = np.full(2, -50.0 * 64), np.zeros(2, int)
+    soma = net.synapses[1].weights * 64.0 * 2**3
+    apical = net.synapses[2].weights * 64.0
+    relayed = net.synapses[0].weights.astype(float)
+    for step in range(n_steps):
+        before = inputs["s"][step - 1] if step else np.zeros(3)
+        u = u * (1 - 501 / 4096) + soma @ before
+        r = r * (1 - 1501 / 4096) + soma @ before
+        n = n * (1 - 2**-3) + neuron_bits(base, step, 2) - 2**15
+        p = p * (1 - 600 / 4096) + apical @ (states["relay.up"][step - 1] if step else np.zeros(2))
+        v = np.where(rest > 0, -50 * 64, v * (1 - 300 / 4096) + u - r + bias + n * 2**-6)
+        spikes = (v > 900 * 64) & (rest == 0)
+        np.testing.assert_array_equal(raster["lower"][step], spikes)
+        v[spikes] = -50 * 64
+        rest = np.where(spikes, 2, np.maximum(rest - 1, 0))
+        arriving = relayed @ (inputs["in"][step - 1] if step else np.zeros(2))
+        expected = {
+            "lower.u": u,
+            "lower.r": r,
+            "lower.n": n,
+            "lower.p": p,
+            "lower.v": v,
+            "lower.noise": np.clip(64 + n / 2**11, 0, 127),
+            "lower.apical": np.clip(64 + p / 2**8, 0, 127),
+            "relay.up": np.clip(arriving / 2, 0, 254),
+            "relay.down": np.clip(-arriving / 2, 0, 254),
+        }
+        for name, value in expected.items():
+            np.testing.assert_allclose(
+                states[name][step], value, rtol=1e-9, atol=1e-6, err_msg=name
+            )
+    assert raster["lower"].sum() > 5
+    assert raster["lower.window"].sum() > 2
+    # Without a shift in the product the third factors add up, decayed by exp(-1 / 65535).
+    error = (states["relay.up"] - states["relay.down"]).sum(axis=0) / 8
+    final = run.weights["F"].values[-1]
+    np.testing.assert_allclose(final, np.repeat(error[:, None], 3, axis=1), rtol=1e-3, atol=1e-3)
+
+
+def test_escape_neurons_in_floats_spike_as_often_as_the_table_says() -> None:
+    table = np.arange(256) * 255
+    group = EscapeGroup(
+        name="e", size=200, bias=np.arange(200) - 100, window=1, refractory=0, shift=0, table=table
+    )
+    net = Program(target="test", dt=1e-3, n_steps=400, inputs=(), neurons=(group,), synapses=())
+    run = LavaBackend("floating_pt", seed=1).run(net, {}, 400)
+    chance = np.interp(group.bias, np.arange(-128, 128) + 0.5, table) / 65536
+    rates = run.spikes["e"].raster(400).mean(axis=0)
+    error = np.sqrt(chance * (1 - chance) / 400)
+    assert (np.abs(rates - chance) < 4.5 * error).all()

@@ -33,7 +33,7 @@ def modules() -> list[object]:
 
 
 def test_there_is_something_to_check() -> None:
-    assert {"recorded", "spike_source"} <= set(PACKAGES)
+    assert {"recorded", "spike_source", "extended_lif"} <= set(PACKAGES)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -89,11 +89,14 @@ class TestModels:
         recorded = [
             c for n, c in inspect.getmembers(models, inspect.isclass) if n.startswith("Recorded")
         ]
-        assert {c.implements_process for c in recorded} == {LIF, LearningDense}
-        assert len(recorded) == 4
+        ours = {"ExtendedLIF", "EscapeNeuron", "GradedRelay"}
+        lavas = {c.implements_process for c in recorded} & {LIF, LearningDense}
+        assert {c.implements_process.__name__ for c in recorded} - ours == {"LIF", "LearningDense"}
+        assert len(lavas) == 2
+        assert len(recorded) == 10
         for model in recorded:
             _, recorder, lavas_own = model.__mro__[:3]
-            assert lavas_own.__module__.startswith("lava.proc.")
+            assert lavas_own.__module__.startswith(("lava.proc.", "lava_align.processes."))
             added = {n for n in vars(recorder) if inspect.isfunction(vars(recorder)[n])}
             assert added <= {"__init__", "run_spk", "run_lrn", "_keep"}
             assert not hasattr(lavas_own, "_keep")

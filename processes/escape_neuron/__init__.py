@@ -1,0 +1,1 @@
+"""Neurons that spike with a probability looked up in a table."""

@@ -1,0 +1,1 @@
+"""Linear neurons that pass on what arrives, its signs apart."""

@@ -1,0 +1,1 @@
+"""A Process that sends given integers."""
