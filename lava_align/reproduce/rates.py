@@ -145,6 +145,7 @@ def rate_curves(found: RateRun, seed: int, semantics: Sequence[Semantics]) -> li
     made = [
         Curve(
             form="float",
+            drive="self",
             semantics="",
             seed=seed,
             points=tuple(
@@ -165,5 +166,13 @@ def rate_curves(found: RateRun, seed: int, semantics: Sequence[Semantics]) -> li
                 if chunk.after.relay is not None:
                     feedback = feedback @ chunk.after.relay
                 points.append(Point.of(time, alignment(forward, feedback)))
-            made.append(Curve(form=form.name, semantics=kind, seed=seed, points=tuple(points)))
+            made.append(
+                Curve(
+                    form=form.name,
+                    drive="replay",
+                    semantics=kind,
+                    seed=seed,
+                    points=tuple(points),
+                )
+            )
     return made

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import as_file, files
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from lava_align.backends.base import Probes
 from lava_align.backends.brian2 import run_reference
+from lava_align.backends.brian2_runtime import Codegen
+from lava_align.backends.native import NativeBackend
+from lava_align.compiler.compile import compile_network
+from lava_align.compiler.program import Program
 from lava_align.engine.base import Semantics
 from lava_align.model.experiment import Experiment, load_experiment
 from lava_align.model.network import Network, Plasticity, Projection
@@ -17,6 +22,7 @@ from lava_align.recording import Recording, Series, Spikes
 from lava_align.replay.planes import Signals, learn
 from lava_align.rules import AlignmentRule, LoweredRule, OnChipForm, Sample, get_rule
 from lava_align.statistics.alignment import Alignment, alignment
+from lava_align.targets import HardwareTarget
 
 Array = np.ndarray[Any, Any]
 
@@ -24,6 +30,9 @@ SAMPLE_SECONDS = 20.0
 """The chip's constants are chosen from the beginning of the recorded activity."""
 
 SEMANTICS: tuple[Semantics, ...] = ("lava-0.10.0", "independent-rounding")
+
+
+Drive = Literal["replay", "self"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +59,8 @@ class Curve:
     ----------
     form : str
         ``float`` or the name of an on-chip form.
+    drive : {"replay", "self"}
+        Whether the synapses saw the reference's signals or those of their own network.
     semantics : str
         Of the rounding; empty for ``float``.
     seed : int
@@ -58,6 +69,7 @@ class Curve:
     """
 
     form: str
+    drive: Drive
     semantics: str
     seed: int
     points: tuple[Point, ...]
@@ -164,10 +176,15 @@ def curves(
     experiment: Experiment,
     times: Sequence[float],
     *,
+    target: HardwareTarget,
     forms: Sequence[str] | None = None,
     semantics: Sequence[Semantics] = SEMANTICS,
+    codegen: Codegen | None = None,
 ) -> list[Curve]:
-    """Alignment over time of the reference and of the on-chip forms driven by its spikes.
+    """Alignment over time of the reference and of the on-chip forms, driven in two ways.
+
+    *Replay* drives the plastic synapses with the reference's own spikes, which isolates the rule;
+    *self* runs the compiled network with the target's neurons on the same stimuli.
 
     Parameters
     ----------
@@ -175,8 +192,12 @@ def curves(
         Its seed decides everything random.
     times : sequence of float
         Seconds, ascending.
+    target : HardwareTarget
+        What the self-driven network is compiled for.
     forms : sequence of str, optional
         On-chip forms; default: all of the rule.
+    codegen : optional
+        Of the reference (see :func:`~lava_align.backends.brian2.run_reference`).
     """
     network = experiment.network
     (projection,) = network.plastic()
@@ -186,27 +207,43 @@ def curves(
         [experiment.seed],
         dt=experiment.validation.reference_dt,
         weight_steps=steps,
+        codegen=codegen,
     )
     found = replayed(network, recording, projection)
     learned = recording.weights[projection.name].values
-    made = [_curve("float", "", experiment.seed, times, found.forward, learned)]
+
+    def curve(form: str, drive: Drive, kind: str, weights: Array) -> Curve:
+        points = (
+            Point.of(time, alignment(found.forward, values))
+            for time, values in zip(times, weights, strict=True)
+        )
+        return Curve(
+            form=form, drive=drive, semantics=kind, seed=experiment.seed, points=tuple(points)
+        )
+
+    made = [curve("float", "self", "", learned)]
     for form in found.rule.forms:
         if forms is not None and form.name not in forms:
             continue
+        program = _compiled(experiment, form, target)
         for kind in semantics:
             weights = found.learn(form, steps, kind, experiment.seed).values
-            made.append(_curve(form.name, kind, experiment.seed, times, found.forward, weights))
+            made.append(curve(form.name, "replay", kind, weights))
+            own = NativeBackend(semantics=kind, seed=experiment.seed).run(
+                program, dict(recording.stimuli), network.n_steps, Probes(weight_steps=tuple(steps))
+            )
+            made.append(curve(form.name, "self", kind, own.weights[projection.name].values))
     return made
 
 
-def _curve(
-    form: str, semantics: str, seed: int, times: Sequence[float], forward: Array, weights: Array
-) -> Curve:
-    points = tuple(
-        Point.of(time, alignment(forward, values))
-        for time, values in zip(times, weights, strict=True)
-    )
-    return Curve(form=form, semantics=semantics, seed=seed, points=points)
+def _compiled(experiment: Experiment, form: OnChipForm, target: HardwareTarget) -> Program:
+    network = experiment.network
+    (projection,) = network.plastic()
+    assert projection.plasticity is not None
+    chosen = replace(projection, plasticity=replace(projection.plasticity, variant=form.name))
+    others = tuple(chosen if p is projection else p for p in network.projections)
+    changed = replace(network, projections=others)
+    return compile_network(changed, target, experiment.approximate).program
 
 
 def load(example: str, seed: int, duration: float | None = None) -> Experiment:
