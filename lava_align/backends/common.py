@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lava_align.backends.base import Probes
-from lava_align.compiler.program import Program
+from lava_align.compiler.program import EscapeGroup, NeuronGroup, Program
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.recording import Spikes
 from lava_align.spike_stream import SpikeStream
@@ -113,3 +113,14 @@ def not_probed(program: Program, probes: Probes) -> tuple[str, ...]:
     plastic = [projection.name for projection in program.plastic()]
     names = (*program.spiking(), *plastic, *program.states())
     return tuple(name for name in names if name not in recorded)
+
+
+def drawing_seed(program: Program, seed: int) -> dict[str, int]:
+    """Entry of the provenance on which neurons that draw depend, if there are any."""
+    drawing = [
+        group
+        for group in program.neurons
+        if isinstance(group, EscapeGroup)
+        or (isinstance(group, NeuronGroup) and group.noise is not None)
+    ]
+    return {"neuron_seed": seed} if drawing else {}

@@ -40,7 +40,14 @@ from typing import Any
 import numpy as np
 
 from lava_align.backends.base import Probes, ProgressCallback
-from lava_align.backends.common import RunInputs, as_spikes, before, check_run, not_probed
+from lava_align.backends.common import (
+    RunInputs,
+    as_spikes,
+    before,
+    check_run,
+    drawing_seed,
+    not_probed,
+)
 from lava_align.backends.lava_group import end_group, new_prefix, private_folder
 from lava_align.backends.lava_job import (
     FAILURE_FILE,
@@ -161,7 +168,11 @@ class LavaBackend:
             **recorded,
             stimuli={name: before(n_steps, spikes) for name, spikes in given.items()},
             not_probed=not_probed(program, probes),
-            provenance={"lava_nc": lava_version(), "program": program.digest()},
+            provenance={
+                "lava_nc": lava_version(),
+                "program": program.digest(),
+                **drawing_seed(program, self.seed),
+            },
         )
 
 
