@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lava_align.backends.base import Probes
-from lava_align.compiler.program import Program
+from lava_align.compiler.program import EscapeGroup, NeuronGroup, Program
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.recording import Series, Spikes
 from lava_align.spike_stream import SpikeStream
@@ -131,3 +131,14 @@ def of_projections(program: Program, weights: Mapping[str, Series]) -> dict[str,
             total = np.sum([series.values for series in kept], axis=0)
             found[name] = Series(step=kept[0].step, values=total)
     return found
+
+
+def drawing_seed(program: Program, seed: int) -> dict[str, int]:
+    """Entry of the provenance on which neurons that draw depend, if there are any."""
+    drawing = [
+        group
+        for group in program.neurons
+        if isinstance(group, EscapeGroup)
+        or (isinstance(group, NeuronGroup) and group.noise is not None)
+    ]
+    return {"neuron_seed": seed} if drawing else {}

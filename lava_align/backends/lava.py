@@ -45,6 +45,7 @@ from lava_align.backends.common import (
     as_spikes,
     before,
     check_run,
+    drawing_seed,
     not_probed,
     of_projections,
 )
@@ -169,7 +170,11 @@ class LavaBackend:
             **recorded,
             stimuli={name: before(n_steps, spikes) for name, spikes in given.items()},
             not_probed=not_probed(program, probes),
-            provenance={"lava_nc": lava_version(), "program": program.digest()},
+            provenance={
+                "lava_nc": lava_version(),
+                "program": program.digest(),
+                **drawing_seed(program, self.seed),
+            },
         )
 
 

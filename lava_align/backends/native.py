@@ -18,6 +18,7 @@ from lava_align.backends.common import (
     RunInputs,
     as_spikes,
     check_run,
+    drawing_seed,
     not_probed,
     recorded_groups,
     sum_of_planes,
@@ -136,6 +137,7 @@ class NativeBackend:
                 "engine": f"{type(engine).__name__.lower()} {__version__}",
                 "semantics": self.semantics,
                 "program": program.digest(),
+                **drawing_seed(program, self.seed),
             },
         )
         snapshots = sorted(set(probes.weight_steps))

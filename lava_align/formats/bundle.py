@@ -198,7 +198,8 @@ def _golden_files(golden: Recording) -> dict[str, bytes]:
     files = {}
     for kind, group in (("input", golden.stimuli), ("spikes", golden.spikes)):
         for name, spikes in group.items():
-            events = np.stack([spikes.step, spikes.neuron.astype(np.int64)])
+            rows = [spikes.step, spikes.neuron, *([] if spikes.value is None else [spikes.value])]
+            events = np.stack([row.astype(np.int64) for row in rows])
             files[f"golden/{kind}/{name}.npy"] = npy_bytes(events)
     for name, series in golden.weights.items():
         files[f"golden/weights/{name}.npy"] = npy_bytes(series.values[-1].astype(np.int16))
@@ -309,7 +310,10 @@ def _read_golden(files: Mapping[str, bytes], program: Program, steps: int, path:
     shapes = {s.name: s.weights.shape for s in program.plastic()}
     golden = _Golden(
         steps=steps,
-        inputs={g.name: reader.spikes(f"input/{g.name}", g.size) for g in program.inputs},
+        inputs={
+            g.name: reader.spikes(f"input/{g.name}", g.size, graded=g.graded)
+            for g in program.inputs
+        },
         spikes={g.name: reader.spikes(f"spikes/{g.name}", g.size) for g in program.neurons},
         weights={
             name: reader.weights(f"weights/{name}", shapes[planes[0]])
@@ -332,15 +336,18 @@ class _GoldenReader:
         self.files, self.steps, self.path = files, steps, path
         self.seen: set[str] = set()
 
-    def spikes(self, name: str, size: int) -> Spikes:
+    def spikes(self, name: str, size: int, graded: bool = False) -> Spikes:
         events = self._array(name)
-        if events.ndim != 2 or len(events) != 2 or events.dtype != np.int64:
+        rows = (2, 3) if graded else (2,)
+        if events.ndim != 2 or len(events) not in rows or events.dtype != np.int64:
             raise self._error(name, "not spikes")
-        step, neuron = events
+        step, neuron, *value = events
         inside = (step >= 0) & (step < self.steps) & (neuron >= 0) & (neuron < size)
         if not (inside.all() and (np.diff(step * size + neuron) > 0).all()):
             raise self._error(name, "spikes out of range or order")
-        return Spikes(step=step, neuron=neuron, size=size)
+        if value and not ((value[0] != 0) & (np.abs(value[0]) < 2**31)).all():
+            raise self._error(name, "values out of range")
+        return Spikes(step=step, neuron=neuron, size=size, value=value[0] if value else None)
 
     def weights(self, name: str, shape: tuple[int, ...]) -> Array:
         weights = self._array(name)

@@ -149,7 +149,7 @@ def test_delays_payloads_and_third_factors_equal_lavas_runtime(make, full, index
 def test_the_random_networks_reach_what_they_are_for(make) -> None:
     """Spikes, learning, clipping and every feature occur among the cases, so equality says much."""
     met: dict[str, int] = {}
-    for case in drawn(200):
+    for case in drawn(160):
         for fact, holds in (facts_of_learning(make, case) | facts_of_neurons(make, case)).items():
             met[fact] = met.get(fact, 0) + bool(holds)
     assert len(met) == 33
