@@ -30,10 +30,14 @@ def command(as_json: bool) -> None:
         click.echo(f"  source    {rule['source']}")
         click.echo(f"  equation  {rule['equation']}")
         for parameter in rule["parameters"]:
+            source = f" ({parameter['source']})" if parameter["source"] else ""
             click.echo(
-                f"  parameter {parameter['name']} = {parameter['default']}: {parameter['meaning']}"
-                f" ({parameter['source']})"
+                f"  parameter {parameter['name']} = {parameter['default']}:"
+                f" {parameter['meaning']}{source}"
             )
+        click.echo(f"  reference {rule['reference']}")
+        if rule["no_form"]:
+            click.echo(f"  on chip   none: {rule['no_form']}")
         for form in rule["forms"]:
             click.echo(f"  on chip   {form['name']}: {form['summary']}\n            {form['rule']}")
         click.echo(f"  needs     {', '.join(rule['needs'])}")
@@ -44,12 +48,8 @@ def command(as_json: bool) -> None:
 def describe(rule: AlignmentRule, targets: list[HardwareTarget]) -> dict[str, Any]:
     """JSON-plain account of a rule."""
     from lava_align.compiler.compile import lacks
+    from lava_align.rules.table import needs_words
 
-    needs = rule.needs
-    words = [f"{needs.factors}-factor rule"]
-    for key in ("graded_spikes", "custom_neuron", "probe_phase", "host"):
-        if getattr(needs, key):
-            words.append(key.replace("_", " "))
     units = {"time": " s", "rate": " Hz", None: ""}
     return {
         "name": rule.name,
@@ -66,6 +66,8 @@ def describe(rule: AlignmentRule, targets: list[HardwareTarget]) -> dict[str, An
             for p in rule.parameters
         ],
         "forms": [{"name": f.name, "summary": f.summary, "rule": f.template} for f in rule.forms],
-        "needs": words,
+        "needs": needs_words(rule),
+        "reference": "rates" if rule.rate is not None else "spikes",
+        "no_form": rule.no_form,
         "targets": {target.id: ", ".join(lacks(rule, target)) for target in targets},
     }
