@@ -17,6 +17,7 @@ from lava_align.backends.brian2 import run_reference
 from lava_align.backends.native import NativeBackend
 from lava_align.compiler.compile import Compilation, compile_network
 from lava_align.compiler.program import Program
+from lava_align.compiler.substrate import on_substrate
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.long_run import LongRun
 from lava_align.model.experiment import Experiment
@@ -43,8 +44,13 @@ SNAPSHOTS = 20
 
 
 def compile_experiment(experiment: Experiment, target: HardwareTarget) -> Compilation:
-    """Compile the network of an experiment with the approximations it allows."""
-    return compile_network(experiment.network, target, experiment.approximate)
+    """Compile the network of an experiment with the approximations it allows.
+
+    The program is the one that its substrate makes of it.
+    """
+    compilation = compile_network(experiment.network, target, experiment.approximate)
+    changed = on_substrate(compilation.program, experiment.substrate)
+    return replace(compilation, program=changed)
 
 
 def snapshot_steps(n_steps: int) -> tuple[int, ...]:

@@ -35,6 +35,7 @@ from lava_align.model.schema import (
 )
 from lava_align.model.schema_problems import is_consequence, key_path, repaired, table_problems
 from lava_align.model.stimuli import PoissonDrive
+from lava_align.model.substrate import Substrate
 from lava_align.model.units import format_time, parse_quantity
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class Experiment:
     network : Network
     approximate : tuple of str
         What the target's neuron is allowed to simplify.
+    substrate : Substrate
+        How far the chip is from its program; the reference knows nothing of it.
     validation : ValidationPlan
     """
 
@@ -85,6 +88,7 @@ class Experiment:
     seed: int
     network: Network
     approximate: tuple[Approximation, ...] = ()
+    substrate: Substrate = field(default_factory=Substrate)
     validation: ValidationPlan = field(default_factory=ValidationPlan)
 
 
@@ -184,6 +188,7 @@ def _experiment(table: ExperimentTable, folder: Path, comparable: bool = True) -
         seed=table.seed,
         network=network,
         approximate=tuple(table.approximate),
+        substrate=table.substrate.build(),
         validation=plan,
     )
 

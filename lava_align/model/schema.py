@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from lava_align.model import sources
 from lava_align.model.network import LIF, MAX_SIZE, EscapeNeuron, Population
 from lava_align.model.stimuli import Drive, ImageDrive, MixedDrive, PoissonDrive, RecordedDrive
+from lava_align.model.substrate import Substrate
 from lava_align.model.units import parse_quantity
 
 Approximation = Literal["tau_rise", "reset", "refractory"]
@@ -262,6 +263,20 @@ class ValidationTable(Table):
     same_input: bool = True
 
 
+class SubstrateTable(Table):
+    """``[substrate]``."""
+
+    threshold: float = Field(default=0.0, ge=0)
+    weight: float = Field(default=0.0, ge=0)
+    dead: float = Field(default=0.0, ge=0, le=1)
+    write: float = Field(default=0.0, ge=0)
+    seed: int = Field(default=1, ge=0)
+
+    def build(self) -> Substrate:
+        """Make the substrate."""
+        return Substrate(**self.model_dump())
+
+
 class ExperimentTable(Table):
     """The whole file."""
 
@@ -274,4 +289,5 @@ class ExperimentTable(Table):
     populations: dict[str, PopulationTable] = Field(min_length=1)
     projections: dict[str, ProjectionTable] = Field(default_factory=dict)
     stimuli: dict[str, StimulusTable] = Field(default_factory=dict)
+    substrate: SubstrateTable = Field(default_factory=SubstrateTable)
     validation: ValidationTable = Field(default_factory=ValidationTable)
