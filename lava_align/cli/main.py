@@ -24,6 +24,7 @@ COMMANDS = {
     "report": "Write the HTML report of a deployment folder again.",
     "verify": "Check a bundle: hashes, limits, golden run. Trusts nothing in it.",
     "rounding": "Show what Lava's shared random number does to the learned weights.",
+    "reproduce": "Redraw a paper's figure: STDWI, SAL, RDD, regimes, robustness.",
     "rules": "List the alignment rules, what they need and where they fit.",
     "targets": "List the hardware targets and their limits.",
     "example": "Write a packaged experiment file to start from.",
