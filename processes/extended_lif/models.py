@@ -183,7 +183,7 @@ class PyExtendedLifModelFixed(_ExtendedLif):
         self.apical = _report(self.p, self._apical["report"])
 
     def _scaled_distance(self, distance: Array) -> Array:
-        return np.minimum(distance // 2 ** self._window["scale"], 127)
+        return np.minimum(distance.astype(np.int64) >> self._window["scale"], 127)
 
     def _rounded_share(self) -> Array:
         dropped = 16 - self._window["bits"]

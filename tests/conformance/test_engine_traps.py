@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 
 from lava_align.backends.lava_shim import import_lava, lava_version
-from lava_align.compiler.program import InputGroup, NeuronGroup, Program, Synapses
+from lava_align.compiler import ranges
+from lava_align.compiler.program import (
+    Apical,
+    EscapeGroup,
+    InputGroup,
+    NeuronGroup,
+    Noise,
+    Program,
+    RelayGroup,
+    Synapses,
+    Window,
+)
 from lava_align.engine.base import Engine
 from lava_align.learning_rule import Expression, LearningRule, Trace
 from lava_align.testing import ENGINES, Case, first_difference
@@ -427,3 +438,49 @@ def test_static_weights_are_clipped_and_truncated(make, mode, bits, given, store
     engine.run(2, run.inputs, ())
     assert engine.read("s.weights").ravel().tolist() == stored
     assert (engine.read("post.u") // 64).tolist() == stored
+
+
+# Neurons of our own -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("largest", [False, True])
+@pytest.mark.parametrize("bias", [0, -(2**15), 2**15 - 1])
+def test_every_parameter_at_the_end_of_its_range(make, largest: bool, bias: int) -> None:
+    def ends(table: dict[str, tuple[int, int]]) -> dict[str, int]:
+        return {name: limits[largest] for name, limits in table.items()}
+
+    extended = {**ends(ranges.EXTENDED), "bias_exp": 8, "reset": -(2**17) + 1, "vth": 2**17 - 1}
+    groups = (
+        NeuronGroup(
+            name="extended",
+            size=1,
+            bias_mant=[bias],
+            noise=Noise(**ends(ranges.NOISE)),
+            apical=Apical(**ends(ranges.APICAL)),
+            window=Window(**ends(ranges.WINDOW)),
+            **extended,
+        ),
+        EscapeGroup(
+            name="escape",
+            size=1,
+            bias=[2**31 - 1 if largest else -(2**31)],
+            table=np.full(256, 65535 * largest),
+            **ends(ranges.ESCAPE),
+        ),
+        RelayGroup(name="relay", size=1, **ends(ranges.RELAY)),
+    )
+    inputs = {"in": np.random.default_rng(2).integers(-(2**31), 2**31, (300, 1))}
+    targets = [("extended", "soma"), ("extended", "apical"), ("escape", "soma"), ("relay", "soma")]
+    program = Program(
+        target="test",
+        dt=1e-3,
+        n_steps=300,
+        inputs=(InputGroup(name="in", size=1, graded=True),),
+        neurons=groups,
+        synapses=tuple(
+            Synapses(name=f"{post}.{into}", pre="in", post=post, weights=[[254]], into=into)
+            for post, into in targets
+        ),
+    )
+    run = Case(program=program, n_steps=300, inputs=inputs, cut=0)
+    assert first_difference(run, make(program, seed=2**64 - 1), seed=2**64 - 1) is None
