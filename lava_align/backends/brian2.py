@@ -249,9 +249,8 @@ def _run_program(
         progress(0, n_steps)
     with program.compiled(bench.objects, bench.duration, bench.model.sources):
         stimuli = task.stimuli()
-    program.run(
-        [_sources(task, stimuli[p.start : p.stop], n_blocks) for p in parts], n_steps, progress
-    )
+    spikes = (_sources(task, stimuli[part.start : part.stop], n_blocks) for part in parts)
+    program.run(spikes, n_steps, progress)
     replicates = []
     for index, part in enumerate(parts):
         program.read(index)

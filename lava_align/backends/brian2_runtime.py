@@ -24,7 +24,7 @@ Codegen = Literal["numpy", "cython", "cpp_standalone"]
 
 CODEGENS: tuple[Codegen, ...] = ("numpy", "cython", "cpp_standalone")
 
-# From here on a standalone program has earned the time of its compilation (10 to 25 s): NumPy
+# From here on a standalone program has earned the time of its compilation (5 to 10 s): NumPy
 # spends about 0.9 ms on a step of the packaged example with its 21 replicates, compiled code 0.1.
 LONG_RUN = 25_000
 

@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -163,15 +163,15 @@ class Program:
 
     def run(
         self,
-        spikes: Sequence[Mapping[str, tuple[Array, Array]]],
+        spikes: Iterable[Mapping[str, tuple[Array, Array]]],
         n_steps: int,
         progress: ProgressCallback | None,
     ) -> None:
-        """Run the program once per share, all at the same time.
+        """Run the program once per share, each from when its spikes are there.
 
         Parameters
         ----------
-        spikes : sequence of mappings
+        spikes : iterable of mappings
             For each share and every generator, source neuron and step of all spikes in order.
         n_steps : int
             Length of the run for the progress.
@@ -182,16 +182,15 @@ class Program:
             If a run fails; the others are ended.
         """
         with ExitStack() as stack:
-            running = []
+            running = {}
             for index, given in enumerate(spikes):
                 folder = self._share(index)
-                _write_spikes(folder, given)
-                # From here the program reads what it was made with.
+                (folder / _RESULTS).mkdir(parents=True)
                 (folder / "static_arrays").symlink_to(self._folder / "static_arrays")
-                (folder / _RESULTS).mkdir()
+                _write_spikes(folder, given)
                 command = [str(self._folder / "main"), "--results_dir", f"{_RESULTS}/"]
-                running.append(stack.enter_context(_process(command, folder, folder / _LOG)))
-            _watch(running, [self._share(i) for i in range(len(spikes))], n_steps, progress)
+                running[folder] = stack.enter_context(_process(command, folder, folder / _LOG))
+            _watch(running, n_steps, progress)
 
     def read(self, share: int) -> None:
         """Make the Brian2 objects show the results of one share."""
@@ -199,9 +198,7 @@ class Program:
         self._device.has_been_run = True
 
     def _share(self, index: int) -> Path:
-        folder = self._folder / f"share{index}"
-        folder.mkdir(exist_ok=True)
-        return folder
+        return self._folder / f"share{index}"
 
 
 # Variables of a spike generator that its code reads.
@@ -267,20 +264,19 @@ def _ended(child: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _watch(
-    running: Sequence[subprocess.Popen[bytes]],
-    folders: Sequence[Path],
+    running: Mapping[Path, subprocess.Popen[bytes]],
     n_steps: int,
     progress: ProgressCallback | None,
 ) -> None:
-    """Wait for all runs, and report the mean of how far they are."""
-    waiting = dict(zip(folders, running, strict=True))
+    """Wait for the runs in their folders, and report the mean of how far they are."""
+    waiting = dict(running)
     while waiting:
         with suppress(subprocess.TimeoutExpired):
             next(iter(waiting.values())).wait(timeout=POLL_SECONDS)
         for folder in [f for f, child in waiting.items() if child.poll() is not None]:
             _ended(waiting.pop(folder), folder / _LOG)
         if progress is not None:
-            done = sum(_completed(folder) for folder in folders) / len(folders)
+            done = sum(_completed(folder) for folder in running) / len(running)
             progress(round(done * n_steps) if waiting else n_steps, n_steps)
 
 
