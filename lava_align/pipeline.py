@@ -21,7 +21,7 @@ from lava_align.compiler.substrate import on_substrate
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.long_run import LongRun
 from lava_align.model.experiment import Experiment
-from lava_align.model.network import Network, draw_stimuli
+from lava_align.model.network import Network
 from lava_align.recording import Recording, Spikes
 from lava_align.recording_file import Overview
 from lava_align.targets import HardwareTarget
@@ -183,7 +183,7 @@ def run_references(
     runs = run_reference(
         experiment.network,
         [experiment.seed][: len(paired)] + seeds,
-        inputs=paired + [draw_stimuli(experiment.network, seed) for seed in seeds],
+        inputs=[*paired, *[None] * len(seeds)],
         dt=plan.reference_dt,
         weight_steps=weight_steps,
         progress=stage(progress, "reference (Brian2)"),

@@ -27,7 +27,7 @@ def request_problems(
     network: Network,
     seeds: Sequence[int],
     *,
-    inputs: Sequence[Mapping[str, Spikes]] | None,
+    inputs: Sequence[Mapping[str, Spikes] | None] | None,
     dt: float,
     weight_steps: Sequence[int],
     codegen: str,
@@ -100,12 +100,14 @@ def _membrane_problems(
 
 
 def _input_problems(
-    network: Network, seeds: Sequence[int], inputs: Sequence[Mapping[str, Spikes]]
+    network: Network, seeds: Sequence[int], inputs: Sequence[Mapping[str, Spikes] | None]
 ) -> Iterator[Problem]:
     if len(inputs) != len(seeds):
         yield Problem("inputs", f"{len(inputs)} for {len(seeds)} seeds", "one per seed")
     sizes = {s.name: network.population(s.population).size for s in network.stimuli}
     for index, given in enumerate(inputs):
+        if given is None:
+            continue
         if given.keys() != sizes.keys():
             found = ", ".join(sorted(given)) or "none"
             expected = ", ".join(sorted(sizes)) or "none"

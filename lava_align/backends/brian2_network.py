@@ -23,7 +23,7 @@ from lava_align.backends.brian2_learning import (
 )
 from lava_align.backends.brian2_neurons import arrival, cell
 from lava_align.backends.brian2_rules import Traces
-from lava_align.model.network import EscapeNeuron, Network, Population, Projection, Stimulus
+from lava_align.model.network import EscapeNeuron, Network, Population, Projection
 from lava_align.recording import Spikes
 
 Array = np.ndarray[Any, Any]
@@ -57,6 +57,8 @@ class Model:
         By population, and by ``population.event`` for events beside spikes.
     plastic : dict
         Synapses by plastic projection, in the order (replicate, pre, post).
+    sources : dict
+        Generator of the stimuli's spikes by population; see :func:`source_spikes`.
     objects : list
         Everything that belongs into the Brian2 network.
     """
@@ -64,6 +66,7 @@ class Model:
     clock: Any
     monitored: dict[str, Monitored]
     plastic: dict[str, Any]
+    sources: dict[str, Any]
     objects: list[Any]
 
 
@@ -84,6 +87,35 @@ def build(
     return _Builder(brian2, network, inputs, divisions).build()
 
 
+def source_spikes(
+    network: Network,
+    population: Population,
+    inputs: Sequence[Mapping[str, Spikes]],
+    n_blocks: int,
+    divisions: int,
+) -> tuple[Array, Array]:
+    """Source neuron and step of the reference of every spike into a population, sorted by step.
+
+    Parameters
+    ----------
+    inputs : sequence of mappings
+        Spikes of every stimulus, for the first of the ``n_blocks`` blocks or for all of them.
+    n_blocks, divisions : int
+        Blocks of the model; steps of the reference per step of the network.
+    """
+    stimuli = [s for s in network.stimuli if s.population == population.name]
+    sources, steps = [], []
+    for place, stimulus in enumerate(stimuli):
+        for block, given in enumerate(inputs):
+            spikes = given[stimulus.name]
+            sources.append((place * n_blocks + block) * population.size + spikes.neuron)
+            steps.append(spikes.step * divisions)
+    source, step = np.concatenate(sources), np.concatenate(steps)
+    # Sources come in ascending order, each with ascending steps: merged, not sorted.
+    order = np.argsort(step, kind="stable")
+    return source[order], step[order]
+
+
 class _Builder:
     """Makes the objects of a network one after the other."""
 
@@ -102,13 +134,16 @@ class _Builder:
 
     def build(self) -> Model:
         network = self.network
-        model = Model(clock=self.clock, monitored={}, plastic={}, objects=[])
+        model = Model(clock=self.clock, monitored={}, plastic={}, sources={}, objects=[])
         for index, population in enumerate(network.populations):
             group = self.groups[population.name] = self._group(population, index)
             monitor = self.brian2.SpikeMonitor(group, name=f"spikes{index}")
             name = population.name
             model.monitored[name] = Monitored(population=name, monitor=monitor)
-            model.objects.extend([group, monitor, *self._stimulation(population, index)])
+            stimulation = self._stimulation(population, index)
+            if stimulation:
+                model.sources[name] = stimulation[0]
+            model.objects.extend([group, monitor, *stimulation])
         for index, projection in enumerate(network.projections):
             synapses = self._synapses(projection, index)
             if synapses is not None:
@@ -263,7 +298,9 @@ class _Builder:
             return []
         n_all = self.n_replicates * population.size
         n_sources = len(stimuli) * n_all
-        indices, steps = self._stimulus_spikes(stimuli, population.size)
+        indices, steps = source_spikes(
+            self.network, population, self.inputs, self.n_replicates, self.divisions
+        )
         generator = self.brian2.SpikeGeneratorGroup(
             n_sources,
             indices,
@@ -285,19 +322,6 @@ class _Builder:
         synapses.connect(i=np.arange(n_sources), j=np.arange(n_sources) % n_all)
         synapses.w = np.repeat([stimulus.weight for stimulus in stimuli], n_all)
         return [generator, synapses]
-
-    def _stimulus_spikes(self, stimuli: Sequence[Stimulus], size: int) -> tuple[Array, Array]:
-        """Source neuron and step of the reference of every spike, sorted by step."""
-        sources, steps = [], []
-        for place, stimulus in enumerate(stimuli):
-            for replicate, given in enumerate(self.inputs):
-                spikes = given[stimulus.name]
-                sources.append((place * self.n_replicates + replicate) * size + spikes.neuron)
-                steps.append(spikes.step * self.divisions)
-        source, step = np.concatenate(sources), np.concatenate(steps)
-        # Sources come in ascending order, each with ascending steps: merged, not sorted.
-        order = np.argsort(step, kind="stable")
-        return source[order], step[order]
 
     def _synapses(self, projection: Projection, index: int) -> Any:
         """Synapses of a projection; None if it can have no effect."""

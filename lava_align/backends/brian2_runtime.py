@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import os
 import shutil
 import signal
 import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from lava_align.backends.brian2_standalone import (
+    Program,
+    ProgressCallback,
+    standalone_device,
+)
 from lava_align.errors import BackendError, LavaAlignError, MissingDependencyError
 
 Codegen = Literal["numpy", "cython", "cpp_standalone"]
 
 CODEGENS: tuple[Codegen, ...] = ("numpy", "cython", "cpp_standalone")
 
-# From here on a standalone program has earned the time of its compilation (10 to 25 s): NumPy
+# From here on a standalone program has earned the time of its compilation (5 to 10 s): NumPy
 # spends about 0.9 ms on a step of the packaged example with its 21 replicates, compiled code 0.1.
 LONG_RUN = 25_000
-
-# Characters of a compiler's output that an error repeats, from the end.
-OUTPUT_SHOWN = 2000
-
-ProgressCallback = Callable[[int, int], None]
-"""Called now and then with (steps done, steps in all)."""
 
 
 def import_brian2() -> Any:
@@ -91,17 +87,17 @@ class Simulator:
     Parameters
     ----------
     brian2 : module
-    device : object or None
-        The standalone device, or None where code runs inside this process.
-    folder : str
-        Private folder for generated C++ code.
+    program : Program or None
+        What runs the network if that is a program of its own; None if it runs in this process.
     """
 
-    def __init__(self, brian2: Any, device: Any, folder: str) -> None:
-        self.brian2 = brian2
-        self.standalone = device is not None
-        self._device = device
-        self._folder = folder
+    def __init__(self, brian2: Any, program: Program | None) -> None:
+        self.brian2, self.program = brian2, program
+
+    @property
+    def standalone(self) -> bool:
+        """Whether the network is compiled to a program of its own."""
+        return self.program is not None
 
     def seed(self, value: int) -> None:
         """Decide the random numbers of the network to be run."""
@@ -110,79 +106,28 @@ class Simulator:
     def run(
         self, network: Any, duration: float, n_steps: int, progress: ProgressCallback | None
     ) -> None:
-        """Run a Brian2 network for ``duration`` seconds (``n_steps`` steps, for the progress)."""
-        seconds = duration * self.brian2.second
-        if not self.standalone:
-            report = None if progress is None else _reporter(progress, n_steps)
-            network.run(seconds, report=report, report_period=1 * self.brian2.second, namespace={})
-            return
-        # A program of its own cannot call back; it writes how far it is.
-        folder = Path(self._folder)
-        written = folder / "progress"
+        """Run a Brian2 network in this process.
+
+        Parameters
+        ----------
+        network : brian2.Network
+        duration : float
+            Seconds.
+        n_steps : int
+            Its length in steps, for the progress.
+        """
         network.run(
-            seconds,
-            report=f'std::ofstream("{written}") << completed;',
-            report_period=0.5 * self.brian2.second,
+            duration * self.brian2.second,
+            report=None if progress is None else _reporter(progress, n_steps),
+            report_period=1 * self.brian2.second,
             namespace={},
         )
-        if progress is not None:
-            progress(0, n_steps)
-        with _compiler_output(folder / "build.log"):
-            self._device.build(directory=self._folder, compile=True, run=False)
-        # The program's own output goes to a file, and Brian2 prints that if the program fails.
-        with _followed(written, progress, n_steps), redirect_stdout(io.StringIO()):
-            self._device.run(with_output=False)
 
 
 def choose_codegen(n_steps: int) -> Codegen:
     """NumPy for short runs; a compiled program for long ones, where there is a compiler."""
     able = shutil.which("make") is not None and shutil.which("g++") is not None
     return "cpp_standalone" if n_steps >= LONG_RUN and able and sys.platform != "win32" else "numpy"
-
-
-@contextmanager
-def _followed(written: Path, progress: ProgressCallback | None, n_steps: int) -> Iterator[None]:
-    """Report the fraction that another process keeps writing into a file, then the end."""
-    if progress is None:
-        yield
-        return
-    ended = threading.Event()
-
-    def follow() -> None:
-        while not ended.wait(0.5):
-            with suppress(OSError, ValueError):  # not there yet, or half written
-                progress(round(float(written.read_text()) * n_steps), n_steps)
-
-    watcher = threading.Thread(target=follow, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
-    progress(n_steps, n_steps)
-
-
-@contextmanager
-def _compiler_output(log: Path) -> Iterator[None]:
-    """Send what child processes print to a file; its end becomes part of the error, if any."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with log.open("wb") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    except Exception as error:
-        output = log.read_text(errors="replace").strip()
-        raise BackendError(
-            f"Brian2 (cpp_standalone) failed: {error}\n{output[-OUTPUT_SHOWN:]}"
-        ) from error
-    finally:
-        for descriptor, target in zip(saved, (1, 2), strict=True):
-            os.dup2(descriptor, target)
-            os.close(descriptor)
 
 
 def _reporter(progress: ProgressCallback, n_steps: int) -> Callable[..., None]:
@@ -219,15 +164,10 @@ def simulator(codegen: Codegen) -> Iterator[Simulator]:
 
 @contextmanager
 def _device(brian2: Any, codegen: Codegen, folder: str) -> Iterator[Simulator]:
-    device = None
-    if codegen == "cpp_standalone":
-        from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
-
-        # A device of its own, so that a project the caller is building is not touched.
-        device = CPPStandaloneDevice()
+    device = standalone_device() if codegen == "cpp_standalone" else None
     brian2.set_device("runtime" if device is None else device, build_on_run=False)
     try:
-        yield Simulator(brian2, device, folder)
+        yield Simulator(brian2, None if device is None else Program(brian2, device, Path(folder)))
     finally:
         brian2.devices.reset_device()
 
@@ -241,7 +181,7 @@ def _preferences(brian2: Any, codegen: Codegen) -> Iterator[None]:
             ["-w", "-O2", "-std=c++11"] if "-ffast-math" in flags else flags
         ),
         "codegen.target": "numpy" if codegen == "numpy" else "cython",
-        # Leave no files with compiler output behind; see _compiler_output.
+        # Leave no files with compiler output behind.
         "logging.std_redirection_to_file": False,
         # Otherwise Ctrl-C ends a run quietly, as if it were complete.
         "core.stop_on_keyboard_interrupt": False,

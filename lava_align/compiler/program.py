@@ -20,12 +20,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from lava_align.learning_rule import LearningRule
+from lava_align.learning_rule import GradedMode, LearningRule
 from lava_align.values import ADDED, ArrayValue, frozen_array
 
 Array = np.ndarray[Any, Any]
 SignMode = Literal["mixed", "excitatory", "inhibitory"]
-GradedMode = Literal["default", "overwrite", "add_with_saturation", "add_without_saturation"]
 Into = Literal["soma", "apical"]
 
 

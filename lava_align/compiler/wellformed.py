@@ -14,7 +14,6 @@ from typing import Any, get_args
 from lava_align.compiler.program import (
     AnyNeurons,
     EscapeGroup,
-    GradedMode,
     InputGroup,
     Into,
     NeuronGroup,
@@ -23,6 +22,7 @@ from lava_align.compiler.program import (
     Synapses,
 )
 from lava_align.errors import Problem
+from lava_align.learning_rule import GradedMode
 
 _SCALARS = {
     "str": (str,),

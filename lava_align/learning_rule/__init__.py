@@ -6,13 +6,14 @@ here, and :meth:`LearningRule.effective_coefficients` shows what its shifts leav
 
 from lava_align.learning_rule.arithmetic import EffectiveCoefficient
 from lava_align.learning_rule.expression import Expression
-from lava_align.learning_rule.rule import LearningRule, Trace
+from lava_align.learning_rule.rule import GradedMode, LearningRule, Trace
 from lava_align.learning_rule.terms import Factor, Product
 
 __all__ = [
     "EffectiveCoefficient",
     "Expression",
     "Factor",
+    "GradedMode",
     "LearningRule",
     "Product",
     "Trace",

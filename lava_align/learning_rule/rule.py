@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.learning_rule.arithmetic import EffectiveCoefficient, effective_coefficient
@@ -13,6 +13,9 @@ from lava_align.learning_rule.terms import CLOCKS, TRACES, WIDTHS, Product, inte
 
 TARGETS = ("dw", "dd", "dt")
 POST_TRACES = ("y1", "y2", "y3")
+
+GradedMode = Literal["default", "overwrite", "add_with_saturation", "add_without_saturation"]
+"""How the payload of a spike enters x1 (Lava's ``GradedSpikeCfg``); ``default`` ignores it."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from dataclasses import replace
 import numpy as np
 
 from lava_align.backends.brian2 import run_reference
-from lava_align.backends.brian2_runtime import Codegen, ProgressCallback
+from lava_align.backends.brian2_runtime import Codegen
+from lava_align.backends.brian2_standalone import ProgressCallback
 from lava_align.compiler.calibrate import Step
 from lava_align.model.network import (
     LIF,

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lava_align.backends.brian2_rules import ReferenceForm
-from lava_align.compiler.program import GradedMode
 from lava_align.errors import InvalidInputError, Problem
-from lava_align.learning_rule import LearningRule
+from lava_align.learning_rule import GradedMode, LearningRule
 from lava_align.model.units import Dimension
 from lava_align.recording import Spikes
 

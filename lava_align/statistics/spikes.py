@@ -102,8 +102,10 @@ def isi_cv(spikes: Spikes, *, start_step: int = 0, min_spikes: int = MIN_SPIKES)
     """
     if min_spikes < 3:
         raise InvalidInputError(Problem("min_spikes", str(min_spikes), "at least 3"))
-    # Spikes come sorted by step, and a stable sort keeps that order within a neuron.
-    order = np.argsort(spikes.neuron, kind="stable")
+    # Spikes come sorted by step, and a stable sort keeps that order within a neuron. Sixteen bits
+    # are sorted by counting, four times as fast.
+    short = spikes.neuron.astype(np.int16) if spikes.size <= 2**15 else spikes.neuron
+    order = np.argsort(short, kind="stable")
     order = order[spikes.step[order] >= start_step]
     step, neuron = spikes.step[order], spikes.neuron[order]
     same = neuron[1:] == neuron[:-1]

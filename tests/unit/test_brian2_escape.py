@@ -214,20 +214,11 @@ def test_what_is_wrong_with_a_population_is_said_under_its_key(lower, problems):
         assert text.startswith(start), text
 
 
-def test_a_target_refuses_what_its_neuron_is_not():
+def test_a_target_without_programs_for_neurons_refuses_them():
     experiment = build_experiment(table(kind="escape", refractory="10 ms"))
     with pytest.raises(ConstraintViolationError, match=r"populations\.lower\.kind"):
-        compile_experiment(experiment, load_target("loihi2"))
-
-
-def test_a_target_refuses_rules_that_only_the_reference_can_run():
-    neuron = LIF(tau_m=10e-3, tau_syn=5e-3)
-    network = pair(eta=1e-3)
-    populations = tuple(dataclasses.replace(p, neuron=neuron) for p in network.populations)
-    experiment = build_experiment(table(tau_m="10 ms", tau_syn="5 ms"))
-    changed = dataclasses.replace(network, populations=populations)
-    with pytest.raises(ConstraintViolationError, match="lacks an on-chip form"):
-        compile_experiment(dataclasses.replace(experiment, network=changed), load_target("loihi2"))
+        compile_experiment(experiment, load_target("loihi1"))
+    assert compile_experiment(experiment, load_target("loihi2")).program.custom_neurons()
 
 
 def test_a_rule_that_reads_the_membrane_refuses_neurons_without_one():
