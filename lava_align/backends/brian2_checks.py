@@ -83,6 +83,10 @@ def _network_problems(network: Network) -> Iterator[Problem]:
             except InvalidInputError as error:
                 yield from error.problems
                 continue
+            if rule.reference is None:
+                found = f"{rule.name} is defined on rates, not on spikes"
+                yield Problem(f"{where}.rule", found, "a rule on spikes; see `lava-align rules`")
+                continue
             yield from _membrane_problems(network, projection, rule)
 
 

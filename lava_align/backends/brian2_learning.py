@@ -68,12 +68,14 @@ class Learner:
         plasticity = projection.plasticity
         assert plasticity is not None  # only called for plastic projections
         rule = get_rule(plasticity.rule, f"projections.{projection.name}.rule")
+        form = rule.reference
+        assert form is not None  # see brian2_checks
         values = rule.complete(plasticity.parameters, f"projections.{projection.name}")
         parameters = {
             name: values[name] * (1 if unit == "1" else getattr(brian2, unit))
-            for name, unit in rule.reference.units.items()
+            for name, unit in form.units.items()
         }
-        return cls(form=rule.reference, parameters=parameters, prefix=prefix)
+        return cls(form=form, parameters=parameters, prefix=prefix)
 
     def traces(self, side: str) -> Traces:
         """Traces on the ``pre`` or ``post`` population under their own names there."""

@@ -116,8 +116,7 @@ def not_probed(program: Program, probes: Probes) -> tuple[str, ...]:
 
 def sum_of_planes(weights: Iterable[Array]) -> Array:
     """Weights of a projection from those of its planes: int32."""
-    total: Array = np.sum([w.astype(np.int32) for w in weights], axis=0, dtype=np.int32)
-    return total
+    return np.asarray(np.sum([w.astype(np.int32) for w in weights], axis=0, dtype=np.int32))
 
 
 def of_projections(program: Program, weights: Mapping[str, Series]) -> dict[str, Series]:

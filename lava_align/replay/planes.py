@@ -108,9 +108,9 @@ def learn(
     kept: dict[str, list[Array]] = {path: [] for path, _, _ in parts}
     for step in weight_steps:
         engine.run(step - engine.step, sent, ())
-        for path, values in kept.items():
+        for path, found in kept.items():
             names = [name for of_path, _, name in parts if of_path == path]
-            values.append(sum_of_planes(engine.read(f"{name}.weights") for name in names))
+            found.append(sum_of_planes(engine.read(f"{name}.weights") for name in names))
     series = {p: Series(step=np.array(weight_steps), values=np.array(v)) for p, v in kept.items()}
     return Learned(feedback=series[FEEDBACK], forward=series.get(FORWARD))
 
@@ -138,10 +138,12 @@ def _sent(
         if given is None:
             problems.append(Problem(f"signals.{name}", "missing", "what the form learns from"))
             continue
-        if isinstance(given, np.ndarray) and len(given) != n_steps:
+        if isinstance(given, Spikes):
+            sent[_group(name)] = given
+            continue
+        if len(given) != n_steps:
             problems.append(Problem(f"signals.{name}", f"{len(given)} steps", f"{n_steps}"))
-        coded = code is not None and isinstance(given, np.ndarray)
-        sent[_group(name)] = code.encode(given) if coded and code is not None else given
+        sent[_group(name)] = given if code is None else code.encode(given)
     if problems:
         raise InvalidInputError(problems)
     return sent

@@ -31,7 +31,7 @@ def rules() -> tuple[AlignmentRule, ...]:
         If a package registers what is no rule, or a name that is taken; with every problem.
     """
     found = {rule.name: rule for rule in _RULES}
-    problems = []
+    problems: list[Problem] = []
     for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
         try:
             rule = _loaded(entry)
