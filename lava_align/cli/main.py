@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "Simulate an experiment on one backend and keep the recording.",
     "validate": "Compare a recording with the Brian2 reference.",
     "replay": "Learn feedback weights from recorded spikes (NWB, Neo, npz, a recording).",
+    "rates": "Run a rule on rates: the reference, and the chip's synapses on its signals.",
     "report": "Write the HTML report of a deployment folder again.",
     "verify": "Check a bundle: hashes, limits, golden run. Trusts nothing in it.",
     "rounding": "Show what Lava's shared random number does to the learned weights.",

@@ -8,15 +8,14 @@ everything else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from lava_align.backends.common import sum_of_planes
+from lava_align.backends.base import Backend, Probes
+from lava_align.backends.native import NativeBackend
 from lava_align.compiler.program import InputGroup, Program, Synapses
-from lava_align.engine.base import Semantics
-from lava_align.engine.native import load_engine
 from lava_align.errors import InvalidInputError, Problem
 from lava_align.recording import Series, Spikes
 from lava_align.rules import LoweredRule, Plane
@@ -55,8 +54,7 @@ def learn(
     weight_steps: Sequence[int],
     weights: Array | None = None,
     forward: Array | None = None,
-    semantics: Semantics = "lava-0.10.0",
-    seed: int = 0,
+    backend: Backend | None = None,
 ) -> Learned:
     """Weights that a form learns from given signals.
 
@@ -72,6 +70,8 @@ def learn(
     weights, forward : ndarray, optional
         Initial feedback (n_post, n_pre) and forward weights (n_pre, n_post), in units of the rule;
         zero if not given.
+    backend : Backend, optional
+        Default: the native engine with Lava's rounding.
 
     Raises
     ------
@@ -79,17 +79,23 @@ def learn(
         If a signal is missing or does not fit.
     """
     sent = _sent(lowered, signals, shape, n_steps)
-    parts = [(FEEDBACK, plane, plane.synapses(FEEDBACK)) for plane in lowered.planes]
-    parts += [(FORWARD, plane, plane.synapses(FORWARD)) for plane in lowered.forward]
-    start = {FEEDBACK: weights, FORWARD: forward}
-    # The first plane of a path starts with all of its weight.
-    first = {path: name for path, _, name in reversed(parts)}
-    scaled = {
-        name: values * lowered.weight_scale
-        for path, name in first.items()
-        if (values := start[path]) is not None
-    }
-    shapes = {FEEDBACK: shape, FORWARD: shape[::-1]}
+    scale = lowered.weight_scale
+    paths = [
+        (FEEDBACK, lowered.planes, shape, weights),
+        (FORWARD, lowered.forward, shape[::-1], forward),
+    ]
+    synapses: list[Synapses] = []
+    planes = {}
+    for path, members, of_path, start in paths:
+        made = [
+            _synapses(plane, path, of_path, len(synapses) + k) for k, plane in enumerate(members)
+        ]
+        if made and start is not None:
+            # The first plane of a path starts with all of its weight.
+            made[0] = replace(made[0], weights=on_grid(start * scale))
+        if len(made) > 1:
+            planes[path] = tuple(s.name for s in made)
+        synapses += made
     program = Program(
         target="",
         dt=dt,
@@ -99,20 +105,12 @@ def learn(
             for name, s in sent.items()
         ),
         neurons=(),
-        synapses=tuple(
-            _synapses(name, plane, shapes[path], scaled.get(name), index)
-            for index, (path, plane, name) in enumerate(parts)
-        ),
+        synapses=tuple(synapses),
+        planes=planes,
     )
-    engine = load_engine(program, semantics, seed)
-    kept: dict[str, list[Array]] = {path: [] for path, _, _ in parts}
-    for step in weight_steps:
-        engine.run(step - engine.step, sent, ())
-        for path, found in kept.items():
-            names = [name for of_path, _, name in parts if of_path == path]
-            found.append(sum_of_planes(engine.read(f"{name}.weights") for name in names))
-    series = {p: Series(step=np.array(weight_steps), values=np.array(v)) for p, v in kept.items()}
-    return Learned(feedback=series[FEEDBACK], forward=series.get(FORWARD))
+    probes = Probes(weight_steps=tuple(weight_steps))
+    found = (backend or NativeBackend()).run(program, sent, n_steps, probes).weights
+    return Learned(feedback=found[FEEDBACK], forward=found.get(FORWARD))
 
 
 def _group(signal: str) -> str:
@@ -149,14 +147,12 @@ def _sent(
     return sent
 
 
-def _synapses(
-    name: str, plane: Plane, shape: tuple[int, int], weights: Array | None, index: int
-) -> Synapses:
+def _synapses(plane: Plane, path: str, shape: tuple[int, int], index: int) -> Synapses:
     return Synapses(
-        name=name,
+        name=plane.synapses(path),
         pre=_group(plane.pre),
         post=_group(plane.gate),
-        weights=np.zeros(shape) if weights is None else on_grid(weights),
+        weights=np.zeros(shape),
         acts=False,
         learning=plane.learning,
         graded=plane.graded,

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from lava_align.backends.base import Backend
+from lava_align.backends.native import NativeBackend
+from lava_align.compiler.compile import lacks
 from lava_align.engine.base import Semantics
+from lava_align.errors import ConstraintViolationError, Problem
+from lava_align.model.rates import RateExperiment
 from lava_align.recording import Spikes
 from lava_align.replay.planes import Learned, learn
 from lava_align.reproduce.regime import Curve, Point
-from lava_align.rules import AlignmentRule, LoweredRule, Sample
+from lava_align.rules import AlignmentRule, LoweredRule, Sample, get_rule
 from lava_align.rules.rates import Chunk, run
 from lava_align.statistics.alignment import alignment
+from lava_align.targets import HardwareTarget
 
 Array = np.ndarray[Any, Any]
 
@@ -120,7 +126,7 @@ def _held(found: RateRun, forward: Array) -> tuple[Array, ...]:
 
 
 def on_chip(
-    found: RateRun, form: str | None = None, semantics: Semantics = "lava-0.10.0", seed: int = 0
+    found: RateRun, form: str | None = None, backend: Backend | None = None
 ) -> tuple[LoweredRule, Learned]:
     """Learn from the signals of a run, from the same initial weights."""
     lowered = lower(found, form)
@@ -134,45 +140,78 @@ def on_chip(
         weight_steps=found.times,
         weights=start.feedback,
         forward=start.forward,
-        semantics=semantics,
-        seed=seed,
+        backend=backend,
     )
     return lowered, learned
 
 
 def rate_curves(found: RateRun, seed: int, semantics: Sequence[Semantics]) -> list[Curve]:
     """Alignment of the reference and of every on-chip form at the times of a run."""
-    made = [
-        Curve(
-            form="float",
-            drive="self",
-            semantics="",
-            seed=seed,
-            points=tuple(
-                Point.of(time, alignment(chunk.after.forward, chunk.after.path))
-                for time, chunk in zip(found.times, found.chunks, strict=True)
-            ),
-        )
-    ]
+    made = [Curve(form="float", drive="self", semantics="", seed=seed, points=_float_points(found))]
     for form in found.rule.forms:
         for kind in semantics:
-            lowered, learned = on_chip(found, form.name, kind, seed)
-            points = []
-            for index, (time, chunk) in enumerate(zip(found.times, found.chunks, strict=True)):
-                feedback = learned.feedback.values[index] / lowered.weight_scale
-                forward = chunk.after.forward
-                if learned.forward is not None:
-                    forward = learned.forward.values[index] / lowered.weight_scale
-                if chunk.after.relay is not None:
-                    feedback = feedback @ chunk.after.relay
-                points.append(Point.of(time, alignment(forward, feedback)))
+            backend = NativeBackend(semantics=kind, seed=seed)
+            points = _points(found, *on_chip(found, form.name, backend))
             made.append(
-                Curve(
-                    form=form.name,
-                    drive="replay",
-                    semantics=kind,
-                    seed=seed,
-                    points=tuple(points),
-                )
+                Curve(form=form.name, drive="replay", semantics=kind, seed=seed, points=points)
             )
     return made
+
+
+def _float_points(found: RateRun) -> tuple[Point, ...]:
+    return tuple(
+        Point.of(time, alignment(chunk.after.forward, chunk.after.path))
+        for time, chunk in zip(found.times, found.chunks, strict=True)
+    )
+
+
+def _points(found: RateRun, lowered: LoweredRule, learned: Learned) -> tuple[Point, ...]:
+    """Alignment on chip: of both paths where it learns both, of the whole path with a relay."""
+    points = []
+    for index, (time, chunk) in enumerate(zip(found.times, found.chunks, strict=True)):
+        feedback = learned.feedback.values[index] / lowered.weight_scale
+        forward = chunk.after.forward
+        if learned.forward is not None:
+            forward = learned.forward.values[index] / lowered.weight_scale
+        if chunk.after.relay is not None:
+            feedback = feedback @ chunk.after.relay
+        points.append(Point.of(time, alignment(forward, feedback)))
+    return tuple(points)
+
+
+def require_rule_fits(rule: AlignmentRule, target: HardwareTarget) -> None:
+    """Refuse a rule that a target cannot hold.
+
+    Raises
+    ------
+    ConstraintViolationError
+        With everything that is lacking.
+    """
+    missing = lacks(rule, target)
+    if missing:
+        why = f" ({rule.no_form})" if rule.no_form else ""
+        found = f"{rule.name} on {target.id} lacks {', '.join(missing)}{why}"
+        raise ConstraintViolationError(Problem("rule", found, "another rule or target"))
+
+
+def compared(experiment: RateExperiment, backend: Backend) -> dict[str, list[dict[str, float]]]:
+    """Alignment over time of the reference (``float``) and of every on-chip form.
+
+    Returns
+    -------
+    dict
+        Form to a list of ``time`` (samples), ``r``, ``sign_agreement``, ``angle``, ``norm_ratio``.
+    """
+    rule = get_rule(experiment.rule)
+    found = rate_run(
+        rule,
+        n_lower=experiment.lower,
+        n_upper=experiment.upper,
+        times=experiment.times,
+        seed=experiment.seed,
+        parameters=experiment.parameters,
+    )
+    made = {"float": _float_points(found)}
+    for form in rule.forms:
+        made[form.name] = _points(found, *on_chip(found, form.name, backend))
+    return {form: [asdict(point) for point in points] for form, points in made.items()}

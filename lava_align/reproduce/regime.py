@@ -137,8 +137,7 @@ class Replayed:
             n_steps=self.n_steps,
             weight_steps=steps,
             weights=self.initial,
-            semantics=semantics,
-            seed=seed,
+            backend=NativeBackend(semantics=semantics, seed=seed),
         ).feedback
         return Series(step=found.step, values=found.values / lowered.weight_scale)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lava_align.backends.native import NativeBackend
 from lava_align.errors import InvalidInputError
 from lava_align.learning_rule.arithmetic import right_shift
 from lava_align.recording import Spikes
@@ -151,8 +152,7 @@ def learned(lower, pre, plus, minus, semantics="lava-0.10.0", seed=0):
         dt=DT,
         n_steps=n_steps,
         weight_steps=[n_steps],
-        semantics=semantics,
-        seed=seed,
+        backend=NativeBackend(semantics=semantics, seed=seed),
     )
     return lowered, found.feedback.values[-1]
 
@@ -286,7 +286,7 @@ def run_graded(lower, parameters, signals, shape, n_steps, semantics="lava-0.10.
         dt=DT,
         n_steps=n_steps,
         weight_steps=[n_steps],
-        semantics=semantics,
+        backend=NativeBackend(semantics=semantics, seed=more.pop("seed", 0)),
         **more,
     )
     return lowered, found
