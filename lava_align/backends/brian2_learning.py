@@ -79,7 +79,7 @@ class Learner:
 
     def traces(self, side: str) -> Traces:
         """Traces on the ``pre`` or ``post`` population under their own names there."""
-        traces: Traces = getattr(self.form, side)
+        traces: Traces = getattr(self.form, side).solved()
         names = self._group_names(side)
         return replace(
             traces,

@@ -187,11 +187,11 @@ class _Builder:
             name=f"population{index}",
         )
         if held_steps and described.held:
-            self._every_step(group, described.held, "after_groups", 0, f"hold{index}")
+            self._every_step(group, described.held, "after_groups", 1, f"hold{index}")
         for learner, traces in self._traces(population):
-            if traces.every_step:
+            if traces.every_step.strip():
                 name = f"{learner.prefix}every_step{index}"
-                self._every_step(group, traces.every_step, "after_groups", 1, name)
+                self._every_step(group, traces.every_step, "after_groups", 0, name)
         for placed in events:
             self._place(group, placed)
         return group

@@ -15,16 +15,14 @@ from lava_align.model.network import LIF, EscapeNeuron, Neuron
 SAME_TIME_CONSTANT = 1e-8
 
 SINGLE_EXPONENTIAL = """
-dv/dt = (-v + drive) / tau_m : 1
+dv/dt = (-v + I + bias) / tau_m : 1
 dI/dt = -I / tau_syn : 1
-drive = I + bias : 1
 """
 
 DOUBLE_EXPONENTIAL = """
-dv/dt = (-v + drive) / tau_m : 1
+dv/dt = (-v + A * (e_d - e_r) + bias) / tau_m : 1
 de_d/dt = -e_d / tau_syn : 1
 de_r/dt = -e_r / tau_rise : 1
-drive = A * (e_d - e_r) + bias : 1
 """
 
 # Instead of "(unless refractory)", whose exact solution fails if tau_m is tau_syn.

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 # A differential equation, a subexpression or a plain variable.
 _VARIABLE = re.compile(r"^\s*(?:d(\w+)\s*/\s*dt|(\w+))\s*[=:]", re.MULTILINE)
+# A trace that only decays: its own name on both sides, one time constant.
+_DECAY = re.compile(r"^\s*d(\w+)\s*/\s*dt\s*=\s*-\s*\1\s*/\s*(\w+)\s*:\s*1\s*$", re.MULTILINE)
 
 
 def variable_names(equations: str) -> tuple[str, ...]:
@@ -34,11 +36,11 @@ class Traces:
     on_spike : str
         Statements executed for a neuron in the step it spikes.
     every_step : str
-        Statements executed in every step after the differential equations have moved on, before
-        neurons spike.
+        Statements executed in every step after the differential equations have moved on, before a
+        refractory membrane is held and before neurons spike.
     membrane : bool
-        Whether the equations refer to a LIF neuron's ``v``, ``tau_m``, ``v_threshold`` or
-        ``drive`` (what its membrane tends to); other neurons are then refused.
+        Whether the statements refer to a LIF neuron's ``v``, ``tau_m`` or ``v_threshold``; other
+        neurons are then refused.
     """
 
     equations: str = ""
@@ -50,6 +52,19 @@ class Traces:
     def names(self) -> tuple[str, ...]:
         """Names of the variables."""
         return variable_names(self.equations)
+
+    def solved(self) -> Traces:
+        """Write traces that only decay as their exact step, ``x *= exp(-dt / tau)``.
+
+        Brian2 solves all equations of a group as one system, symbolically, and every further one
+        makes that much slower: with a dozen it takes minutes.
+        """
+        steps = [f"{name} *= exp(-dt / {tau})" for name, tau in _DECAY.findall(self.equations)]
+        return replace(
+            self,
+            equations=_DECAY.sub(r"\1 : 1", self.equations),
+            every_step="\n".join([*steps, self.every_step]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,7 +128,8 @@ REFERENCE = ReferenceForm(
     ),
     post=Traces(
         equations="""
-        du/dt = (-u + drive) / tau_m : 1
+        u : 1
+        gap : 1
         umax : 1
         left : 1
         closing : 1
@@ -137,6 +138,11 @@ REFERENCE = ReferenceForm(
         distance : 1
         z : 1
         theta : 1
+        """,
+        # Drive and membrane have the same input, so that their difference decays by itself.
+        every_step="""
+        gap *= exp(-dt / tau_m)
+        u = v + gap
         """,
         # A spike in the window's last step comes too late.
         on_spike="spiked += int(left > 1.5)",
@@ -179,6 +185,7 @@ REFERENCE = ReferenceForm(
             side="post",
             every_step="""
             u = u * int(left > 0.5) + v * int(left < 0.5)
+            gap = u - v
             opening = int(left < 0.5 and abs(u - v_threshold) <= margin)
             umax = clip(u, umax * (1 - opening) + u * opening, inf)
             spiked *= 1 - opening

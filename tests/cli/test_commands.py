@@ -115,7 +115,7 @@ BAD = [
     (["verify", "nope.zip"], "nope.zip: no such file"),
     (["verify", "e.toml"], "e.toml: damaged"),
     (["targets", "nope"], "no target 'nope'"),
-    (["example", "nope"], "no 'nope'; one of: chain, digits, paper"),
+    (["example", "nope"], "no 'nope'; one of: chain, digits, kolen_pollack, paper, rdd"),
     (["example", "--out", "e.toml/x"], "e.toml is a file"),
 ]
 
@@ -175,7 +175,17 @@ def test_example_prints_writes_and_lists(run, tmp_path):
     assert (code, err) == (0, "")
     assert out.startswith("# ")
     code, listing, _ = run("example", "--list")
-    assert [line.split()[0] for line in listing.splitlines()] == ["chain", "digits", "paper"]
+    assert [line.split()[0] for line in listing.splitlines()] == [
+        "chain",
+        "digits",
+        "kolen_pollack",
+        "paper",
+        "rdd",
+        "sal",
+        "sal_pair",
+        "stdwi",
+        "weight_mirror",
+    ]
     code, told, _ = run("example", "digits", "--out", "new/d.toml")
     assert (code, told) == (0, "Wrote new/d.toml\n")
     assert (tmp_path / "new" / "d.toml").read_text(encoding="utf-8") == out
