@@ -151,7 +151,7 @@ def test_several_problems_stand_in_lines_of_their_own(run, tmp_path):
 def test_what_the_target_cannot_express_is_4(run, tmp_path):
     old = 'tau_syn = "5 ms" }'
     (tmp_path / "e.toml").write_text(EXPERIMENT.replace(old, 'tau_syn = "5 ms", reset = -1 }'))
-    code, _, err = run("compile", "e.toml", "--out", "p")
+    code, _, err = run("compile", "e.toml", "--target", "loihi1", "--out", "p")
     assert code == 4
     assert err.startswith("Error (constraint violation), 2 problems:")
     assert 'approximate = ["reset"]' in err
