@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from lava_align.reproduce.rates import rate_curves, rate_run
 from lava_align.reproduce.regime import SEMANTICS, Curve, Point, curves, load
 from lava_align.rules import get_rule
 from lava_align.targets import load_target
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = np.ndarray[Any, Any]
 MEASURES = ("r", "sign_agreement", "angle")
@@ -275,3 +278,48 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
             )
         )
     return "\n".join(f"| {line} |" for line in lines)
+
+
+def drawing(rows: Sequence[dict[str, Any]]) -> str:
+    """SVG of the ends of all curves: r of the reference and of the default form, a line each."""
+    from lava_align.report.svg import draw
+
+    regimes = list(dict.fromkeys(row["regime"] for row in rows))
+    titles = {row["regime"]: row["title"] for row in rows}
+    kinds = (
+        ("float", "self", "float reference", "#D55E00", "D"),
+        ("chip", "replay", "chip form, reference's signals", "#0072B2", "o"),
+        ("chip", "self", "chip form, its own network", "#009E73", "s"),
+    )
+
+    def paint(axes: Axes) -> None:
+        for form, drive, label, colour, marker in kinds:
+            found = [(i, _shown(rows, name, form, drive)) for i, name in enumerate(regimes)]
+            points = [(i, row["r"]) for i, row in found if row is not None]
+            axes.errorbar(
+                [r["mean"][-1] for _, r in points],
+                [i for i, _ in points],
+                xerr=[r["se"][-1] if r["se"] else 0.0 for _, r in points],
+                color=colour,
+                marker=marker,
+                markersize=4,
+                linestyle="",
+                label=label,
+            )
+        axes.set(xlabel="r with the forward weights, end of the run", xlim=(0.85, 1.005))
+        axes.set_yticks(range(len(regimes)), [titles[name] for name in regimes])
+        axes.invert_yaxis()
+        axes.legend(loc="lower left")
+
+    label = "Correlation of learned feedback with forward weights, reference and chip form"
+    return draw(paint, name="fidelity", label=label, size=(7.5, 0.36 * len(regimes) + 1.2))
+
+
+def _shown(
+    rows: Sequence[dict[str, Any]], regime: str, form: str, drive: str
+) -> dict[str, Any] | None:
+    """Row of the reference, or of the first on-chip form under independent rounding."""
+    same = [row for row in rows if row["regime"] == regime]
+    default = next((row["form"] for row in same if row["form"] != "float"), "")
+    wanted = ("float", "self", "") if form == "float" else (default, drive, SEMANTICS[1])
+    return next((r for r in same if (r["form"], r["drive"], r["semantics"]) == wanted), None)

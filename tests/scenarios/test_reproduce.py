@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from lava_align.reproduce import fidelity, sweep
-from lava_align.reproduce.fidelity import REGIMES, RateRegime, SpikingRegime, regime, study, table
+from lava_align.reproduce.fidelity import (
+    REGIMES,
+    RateRegime,
+    SpikingRegime,
+    drawing,
+    regime,
+    study,
+    table,
+)
 from lava_align.reproduce.figures import FIGURES, _sweep_table
 from lava_align.reproduce.regime import curves, load
 from lava_align.reproduce.sweep import RULES, Condition, outcome
@@ -75,6 +83,7 @@ def test_a_study_goes_on_where_it_was_and_sums_up_over_seeds(tmp_path, monkeypat
     lines = table(rows).splitlines()
     assert len(lines) == 2 + 3
     assert lines[2].startswith("| Short | float")
+    assert "Short" in drawing(rows)
 
 
 @pytest.mark.parametrize("rule", RULES)
