@@ -47,7 +47,7 @@ PARAMETERS = (
         default=5e-4,
         positive=True,
         meaning="learning rate per stimulus",
-        source=_EXAMPLE,
+        source="STDWI authors' paper_scripts/LIF_Comparison",
     ),
     Parameter(
         name="decay",
