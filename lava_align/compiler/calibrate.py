@@ -7,8 +7,8 @@ run starts with. The recursion is the exact solution of the linear membrane betw
 .. math:: I_{n} = P_s I_{n-1} + w\,n_{spikes}, \qquad v_{n+1} = P_m v_n + c I_n + (1-P_m)\,b .
 
 A kernel of two exponentials has a second current that is taken from the first. Exactly, the two
-would reach the membrane with different gains; a chip has one, so the second decays a little faster
-or slower than asked, and area and mean delay of what reaches the membrane are exact.
+would reach the membrane with different gains; a chip has one. So both decay a little faster or
+slower than asked, such that the membrane's response to a spike keeps its area and comes nearest.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from lava_align.model.network import LIF, EscapeNeuron, Network, Population, dra
 Array = np.ndarray[Any, Any]
 
 SAMPLE_SECONDS = 10.0
+LONGEST_RESPONSE = 4096
 # Any fixed number: the sample must not depend on the run's seed, or programs would differ by seed.
 SAMPLE_SEED = 20
 
@@ -58,15 +59,12 @@ class Step:
             return cls(membrane=membrane, synapse=synapse, gain=gain)
         amplitude = neuron.tau_syn / (neuron.tau_syn - neuron.tau_rise)
         fast = math.exp(-dt / neuron.tau_rise)
-        gains = amplitude * gain, amplitude * _gain(neuron.tau_m, neuron.tau_rise, dt)
-        area = gains[0] / (1.0 - synapse) - gains[1] / (1.0 - fast)
-        moment = gains[0] * synapse / (1.0 - synapse) ** 2 - gains[1] * fast / (1.0 - fast) ** 2
-        # Of two exponentials with one gain, the mean delay is 1 + a + b steps, where a and b are
-        # what is left of each current over all later steps.
-        left = synapse / (1.0 - synapse)
-        left_fast = min(max(moment / area - 1.0 - left, 0.0), 0.99 * left)
-        rise = left_fast / (1.0 + left_fast)
-        return cls(membrane=membrane, synapse=synapse, gain=area / (left - left_fast), rise=rise)
+        n = np.arange(_response_steps(neuron, dt))
+        gain_fast = _gain(neuron.tau_m, neuron.tau_rise, dt)
+        exact = amplitude * (gain * synapse**n - gain_fast * fast**n)
+        synapse, rise = _nearest_kernel(membrane, exact, (synapse, fast))
+        area = float(exact.sum()) / current_area(synapse, rise)
+        return cls(membrane=membrane, synapse=synapse, gain=area, rise=rise)
 
     @property
     def current_area(self) -> float:
@@ -79,6 +77,44 @@ def current_area(synapse: float, rise: float | None) -> float:
     tiny = float(np.finfo(float).eps)
     whole = 1.0 / max(1.0 - synapse, tiny)
     return whole if rise is None else whole - 1.0 / max(1.0 - rise, tiny)
+
+
+def _response_steps(neuron: LIF, dt: float) -> int:
+    """Steps after which a spike is forgotten to one part in a million."""
+    slowest = max(neuron.tau_m, neuron.tau_syn)
+    return min(max(32, math.ceil(14.0 * slowest / dt)), LONGEST_RESPONSE)
+
+
+def _nearest_kernel(
+    membrane: float, exact: Array, start: tuple[float, float]
+) -> tuple[float, float]:
+    """Factors of two exponentials with one gain whose membrane response is nearest to a given one.
+
+    Least squares at equal area: mean and, nearly, variance of the drive stay as they are.
+
+    Parameters
+    ----------
+    exact : ndarray, shape (n_steps,)
+        What reaches the membrane step by step after a spike.
+    start : tuple of float
+        Factors to start from.
+    """
+    from scipy.optimize import minimize
+    from scipy.signal import lfilter
+
+    n = np.arange(len(exact))
+    wanted = lfilter([1.0], [1.0, -membrane], exact)
+
+    def error(factors: Array) -> float:
+        slow, fast = factors
+        if not 0.0 <= fast < 0.99 * slow < 0.99:
+            return math.inf
+        kernel = slow**n - fast**n
+        response = lfilter([1.0], [1.0, -membrane], kernel * (exact.sum() / kernel.sum()))
+        return float(np.sum((response - wanted) ** 2))
+
+    found = minimize(error, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12})
+    return float(found.x[0]), float(found.x[1])
 
 
 def _gain(tau_m: float, tau_syn: float, dt: float) -> float:

@@ -283,7 +283,7 @@ def _neurons(
     ]
     if decays.dr is not None:
         realised = _tau((decays.dr + 1) / DECAY_ONE, dt)
-        note = "chosen so that the mean delay of the kernel stays"
+        note = "with tau_syn, the membrane response of equal area nearest to what is asked"
         rows.append(Quantity.compare(where, "tau_rise", neuron.tau_rise, realised, "s", note))
     if neuron.reset:
         rows.append(Quantity.compare(where, "reset", neuron.reset, reset / per_unit))

@@ -170,9 +170,10 @@ def measure(
 
 def population_names(recording: Recording, forwards: Forwards) -> list[str]:
     """Names of the populations of a run, those it lists as not probed included."""
-    # States are listed as ``population.variable``, plastic projections by a name in forwards.
-    unprobed = {n for n in recording.not_probed if "." not in n and n not in forwards}
-    return sorted(set(recording.spikes) | unprobed)
+    # Events and states are listed as ``population.variable``, plastic projections by a name in
+    # forwards. Events are what a rule's neurons report, and not judged.
+    named = {*recording.spikes, *recording.not_probed}
+    return sorted(n for n in named if "." not in n and n not in forwards)
 
 
 def distance(a: Endpoint, reference: Endpoint) -> float:

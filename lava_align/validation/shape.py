@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lava_align.errors import InvalidInputError, Problem
-from lava_align.recording import Recording
+from lava_align.recording import Recording, Spikes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def shape_of(recordings: Sequence[Recording]) -> RunShape:
     populations: dict[str, int] = {}
     projections: dict[str, tuple[str, int, int, int]] = {}
     for recording in recordings:
-        for name, spikes in recording.spikes.items():
+        for name, spikes in _populations(recording):
             populations.setdefault(name, int(spikes.size))
         for entry in _snapshots(recording):
             projections.setdefault(entry[0], entry)
@@ -82,6 +82,11 @@ def shape_of(recordings: Sequence[Recording]) -> RunShape:
     return shape
 
 
+def _populations(recording: Recording) -> list[tuple[str, Spikes]]:
+    """Populations with their spikes; events (``population.event``) are not compared."""
+    return [(name, spikes) for name, spikes in recording.spikes.items() if "." not in name]
+
+
 def shape_problems(shape: RunShape, recording: Recording, where: str) -> list[Problem]:
     """List what keeps ``recording`` from being compared with runs of ``shape``."""
     found = []
@@ -94,7 +99,7 @@ def shape_problems(shape: RunShape, recording: Recording, where: str) -> list[Pr
         if name not in recording.spikes and name not in recording.not_probed:
             allowed = f"'{name}' with {size} neurons, or listed as not probed"
             found.append(Problem(f"{where}: spikes", f"no population '{name}'", allowed))
-    for name, spikes in recording.spikes.items():
+    for name, spikes in _populations(recording):
         if name not in expected and name not in shape.not_probed:
             known = ", ".join(expected) or "none"
             found.append(Problem(f"{where}: spikes", f"population '{name}'", f"one of: {known}"))
