@@ -155,9 +155,9 @@ def _decays() -> st.SearchStrategy[int]:
 
 @st.composite
 def _neurons(draw: Draw, name: str, size: int) -> AnyNeurons:
-    kind = draw(st.sampled_from(["lif", "lif", "extended", "extended", "escape", "relay"]))
+    kind = draw(st.sampled_from(["relay", "lif", "extended", "extended", "escape", "relay"]))
     if kind == "relay":
-        return RelayGroup(name=name, size=size, shift=draw(st.integers(0, 8) | st.integers(0, 31)))
+        return RelayGroup(name=name, size=size, shift=draw(st.integers(0, 3) | st.integers(0, 31)))
     if kind == "escape":
         escape: EscapeGroup = draw(_escape(name, size))
         return escape
@@ -183,7 +183,8 @@ def _lif(draw: Draw, name: str, size: int) -> NeuronGroup:
 @st.composite
 def _extended(draw: Draw, lif: NeuronGroup) -> NeuronGroup:
     """Any of what a group may add to Lava's LIF; several at once as a rule."""
-    near = st.sampled_from([0, 20, 500, 2**17, 2**25 - 1]) | st.integers(0, 4000)
+    near = st.sampled_from([0, 500, 2**17, 2**25 - 1, 2**25 - 1]) | st.integers(0, 4000)
+    # Of the two branches of an option the one that does something comes twice.
     noise = st.builds(
         Noise, leak=st.integers(0, 15), gain=st.integers(-8, 15), report=st.integers(0, 15)
     )
@@ -192,7 +193,7 @@ def _extended(draw: Draw, lif: NeuronGroup) -> NeuronGroup:
         Window,
         margin=near,
         reach=near,
-        length=st.integers(1, 5) | st.integers(1, 255),
+        length=st.integers(1, 3) | st.integers(1, 5) | st.integers(1, 255),
         average=st.integers(1, 15),
         bits=st.integers(1, 6),
         scale=st.integers(0, 16) | st.integers(0, 31),
@@ -205,9 +206,9 @@ def _extended(draw: Draw, lif: NeuronGroup) -> NeuronGroup:
         reset=reset if reset < lif.vth else 0,
         refractory=draw(st.sampled_from([0, 1, 2, 5, 255])),
         holds=draw(st.booleans()),
-        noise=draw(st.none() | noise),
-        apical=draw(st.none() | apical),
-        window=draw(st.none() | window),
+        noise=draw(st.none() | noise | noise),
+        apical=draw(st.none() | apical | apical),
+        window=draw(st.none() | window | window),
     )
 
 
@@ -256,7 +257,7 @@ def _synapses(
         acts=draw(st.sampled_from([True, True, False])),
     )
     if isinstance(post, NeuronGroup) and post.apical is not None:
-        made = replace(made, into=draw(st.sampled_from(["soma", "apical"])))
+        made = replace(made, into=draw(st.sampled_from(["apical", "apical", "soma"])))
     if not draw(st.sampled_from([True, True, False])):
         longest = draw(st.sampled_from([0, 0, 1, 5, 63]))
         delays = draw(_seeded()).integers(0, longest + 1, shape)
@@ -290,7 +291,7 @@ def _modulated(
     modulators, more = {}, []
     for y in draw(st.lists(st.sampled_from(POST_TRACES), unique=True)):
         modulators[y] = f"{synapses.name}{y}"
-        if ports and draw(st.booleans()):
+        if ports and draw(st.sampled_from([True, True, False])):
             modulators[y] = draw(st.sampled_from(ports))
         else:
             more.append(InputGroup(name=modulators[y], size=size, graded=True))
