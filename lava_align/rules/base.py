@@ -8,7 +8,7 @@ the constants of an on-chip form from a :class:`Sample` of the activity it will 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,6 +39,20 @@ class Parameter:
     positive: bool = False
     dimension: Dimension | None = None
     source: str = ""
+
+    def holds(self, value: float) -> bool:
+        """Whether a value is in range."""
+        lowest = value > 0 if self._above_zero else value >= 0
+        return bool(np.isfinite(value)) and lowest
+
+    @property
+    def allowed(self) -> str:
+        """The range in words."""
+        return f"a finite number {'>' if self._above_zero else '>='} 0"
+
+    @property
+    def _above_zero(self) -> bool:
+        return self.positive or self.dimension == "time"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,6 +339,8 @@ class AlignmentRule:
         Feedback that does not learn: a baseline, which any chip holds.
     no_form : str
         Why there is no on-chip form, where there is none.
+    check : callable or None
+        ``check(parameters, where)`` yields a problem for parameters that do not go together.
     """
 
     name: str
@@ -339,6 +355,7 @@ class AlignmentRule:
     rate_signals: Callable[[Signals, Weights], Mapping[str, Array]] | None = None
     fixed: bool = False
     no_form: str = ""
+    check: Callable[[Mapping[str, float], str], Iterable[Problem]] | None = None
 
     def form(self, name: str | None) -> OnChipForm:
         """Return the on-chip form of that name, or the default one for None."""
@@ -366,30 +383,34 @@ class AlignmentRule:
         Raises
         ------
         InvalidInputError
-            For a parameter this rule does not have, or one that is out of range.
+            For a parameter this rule does not have, one that is out of range, or parameters that
+            do not go together.
         """
-        defaults = {parameter.name: parameter.default for parameter in self.parameters}
-        problems = [
-            Problem(f"{where}.{name}", "unknown parameter", f"one of: {', '.join(defaults)}")
-            for name in given
-            if name not in defaults
-        ]
-        problems += [
-            Problem(f"{where}.{name}", str(value), self._allowed(name))
-            for name, value in given.items()
-            if name in defaults and not self._in_range(name, value)
-        ]
+        complete = completed(self.parameters, given, where)
+        problems = list(self.check(complete, where)) if self.check is not None else []
         if problems:
             raise InvalidInputError(problems)
-        return {**defaults, **given}
+        return complete
 
-    def _in_range(self, name: str, value: float) -> bool:
-        lowest = value > 0 if self._positive(name) else value >= 0
-        return bool(np.isfinite(value)) and lowest
 
-    def _allowed(self, name: str) -> str:
-        return f"a finite number {'>' if self._positive(name) else '>='} 0"
+def completed(
+    parameters: Sequence[Parameter], given: Mapping[str, float], where: str
+) -> dict[str, float]:
+    """All parameters, ``given`` over the defaults.
 
-    def _positive(self, name: str) -> bool:
-        parameter = next(p for p in self.parameters if p.name == name)
-        return parameter.positive or parameter.dimension == "time"
+    Raises
+    ------
+    InvalidInputError
+        For a parameter there is not, or one that is out of range; with every problem.
+    """
+    known = {parameter.name: parameter for parameter in parameters}
+    problems = []
+    for name, value in given.items():
+        if name not in known:
+            names = ", ".join(known) or "none"
+            problems.append(Problem(f"{where}.{name}", "unknown parameter", f"one of: {names}"))
+        elif not known[name].holds(value):
+            problems.append(Problem(f"{where}.{name}", str(value), known[name].allowed))
+    if problems:
+        raise InvalidInputError(problems)
+    return {**{name: parameter.default for name, parameter in known.items()}, **given}

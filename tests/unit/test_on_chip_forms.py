@@ -10,7 +10,7 @@ from lava_align.errors import InvalidInputError
 from lava_align.learning_rule.arithmetic import right_shift
 from lava_align.recording import Spikes
 from lava_align.replay.planes import learn, on_grid
-from lava_align.rules import Sample
+from lava_align.rules import Sample, get_rule
 from lava_align.rules.graded_chip import (
     Factor,
     leak,
@@ -425,3 +425,10 @@ def test_a_missing_or_short_signal_is_named():
 
 def test_the_grid_of_mixed_signs():
     assert on_grid(np.array([-300.0, -3.1, 0.9, 1.1, 255.0])).tolist() == [-256, -4, 0, 2, 254]
+
+
+def test_parameters_that_do_not_go_together_are_refused():
+    rule = get_rule("rdd")
+    with pytest.raises(InvalidInputError, match=r"here\.tau_rise: equal to tau_decay"):
+        rule.complete({"tau_rise": 10e-3, "tau_decay": 10e-3}, "here")
+    assert rule.complete({"tau_rise": 2e-3}, "here")["tau_rise"] == 2e-3

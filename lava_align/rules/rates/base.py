@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lava_align.errors import InvalidInputError, Problem
-from lava_align.rules.base import Parameter
+from lava_align.rules.base import Parameter, completed
 
 Array = np.ndarray[Any, Any]
 
@@ -152,19 +152,7 @@ class RateRule:
         InvalidInputError
             For a parameter this rule does not have, or one that is out of range.
         """
-        known = {parameter.name: parameter for parameter in self.parameters}
-        problems = []
-        for name, value in (given or {}).items():
-            where = f"{self.name}.{name}"
-            if name not in known:
-                names = ", ".join(known) or "none"
-                problems.append(Problem(where, "unknown parameter", f"one of: {names}"))
-            elif not np.isfinite(value) or value < 0 or (known[name].positive and value == 0):
-                sign = ">" if known[name].positive else ">="
-                problems.append(Problem(where, str(value), f"a finite number {sign} 0"))
-        if problems:
-            raise InvalidInputError(problems)
-        return {**{name: p.default for name, p in known.items()}, **(given or {})}
+        return completed(self.parameters, given or {}, self.name)
 
 
 def needed(values: Array | None, name: str) -> Array:
