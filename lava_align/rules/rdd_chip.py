@@ -64,10 +64,8 @@ SLOW_OF_FAST = 10
 AVERAGE = 9
 """The share of ``plus`` windows follows with a weight of 2^-9 per window."""
 CLASS_BITS = 4
-DISTANCE_STEP = 2.0**-6
-"""Distances from the threshold are sent in steps of this, as 7 bits: up to 2 thresholds."""
-# Of the slope's step, relative to the largest that is stable: rate * distance^2 below 2.
-STABLE = 0.25
+DISTANCE_STEP = 2.0**-5
+"""Distances from the threshold are sent in steps of this, as 7 bits: up to 4 thresholds."""
 # Clipping of the tag costs its share of the weights' variance.
 CLIPPING = 1e-3
 # Lava shifts products right: of two traces, of a synaptic variable and one or two traces.
@@ -349,40 +347,38 @@ class _Regression:
         )
 
 
-def _regression(
-    parameters: Mapping[str, float], traces: Traces, events: Array, distance: Array
-) -> _Regression:
-    """Scales that use the ranges, and the slowest rates that the exponents allow."""
+def _regression(parameters: Mapping[str, float], traces: Traces, events: Array) -> _Regression:
+    """Scales and rates nearest to the paper's that the exponents allow.
+
+    The paper's slope follows with the rate of the intercept times the square of a distance. A
+    slope that follows faster takes the intercept's part: the distances are all positive.
+    """
     responses = [traces.difference[step] for step in np.flatnonzero(events.any(axis=1))]
-    typical = float(np.std(responses)) if responses else 1.0
-    seen = distance[events].astype(float)
-    spread = max(float(np.sqrt(np.mean(seen**2))) if seen.size else 1.0, 1.0)
+    typical = max(float(np.std(responses)), 1e-3) if responses else 1.0
     shift = traces.kernels.shift
-    # An intercept is a mean over many windows: a single response is three of its deviations.
-    g = math.floor(math.log2(WEIGHT_MAX / max(typical, 1e-3)))
-    g = min(g, -2 * SMALLEST_EXPONENT)
-    h = math.floor(math.log2(TAG_MAX * spread / max(typical, 1e-3)))
+    # An intercept is a mean over many windows: a sixth of the spread of single responses.
+    g = math.floor(math.log2(2 * WEIGHT_MAX / typical))
     rate = max(
-        SMALLEST_EXPONENT, round(math.log2(parameters["eta"])), SMALLEST_EXPONENT + shift - g
+        round(math.log2(parameters["eta"])), SMALLEST_EXPONENT, SMALLEST_EXPONENT + shift - g
     )
-    rate = max(rate, SMALLEST_EXPONENT - SYNAPSE_SHIFT - g + h)
-    stable = math.floor(math.log2(STABLE / float(TRACE_MAX) ** 2))
+    # The finest slope of which the prediction's part can still be written.
+    h = rate + g + SYNAPSE_SHIFT - SMALLEST_EXPONENT
     slow = max(
+        rate + round(2 * math.log2(DISTANCE_STEP)),
         SMALLEST_EXPONENT - SQUARE_SHIFT,
         SMALLEST_EXPONENT - SYNAPSE_SHIFT - h + g,
         SMALLEST_EXPONENT + shift - PRODUCT_SHIFT - h,
     )
-    return _Regression(g, h, rate, max(slow, stable - 2))
+    return _Regression(g, h, rate, slow)
 
 
 def lower_linear(parameters: Mapping[str, float], sample: Sample, where: str) -> LoweredRule:
     """Choose constants for the form *local-linear*."""
     sample = thinned(sample)
     traces = _responses(parameters, sample)
-    distance = _signal(sample, "post.distance", where)
     events = {name: _signal(sample, f"post.{name}", where) for name in ("plus", "minus")}
     most = max(events, key=lambda name: int(events[name].sum()))
-    regression = _regression(parameters, traces, events[most].astype(bool), distance)
+    regression = _regression(parameters, traces, events[most].astype(bool))
     planes = tuple(
         Plane(
             name=name,

@@ -38,7 +38,7 @@ from lava_align.rules.stdwi_traces import TRACE_MAX, unit_trace
 Array = np.ndarray[Any, Any]
 
 # Feedback wanders around its goal; beyond the range it would be clipped.
-HEADROOM = 1.25
+HEADROOM = 1.1
 # A trace decays by rounding at random, which adds about 1/(4 impulse) to the variance of a pair.
 # Pairs themselves are mostly noise, so that is worth a tenth.
 COARSENESS = 0.025

@@ -45,7 +45,12 @@ from lava_align.rules.base import (
 from lava_align.rules.stdwi_calibration import choose_traces
 from lava_align.rules.stdwi_decay import Decay, clocks_with_decay, decay_at
 from lava_align.rules.stdwi_traces import Traces, trace_area
-from lava_align.rules.stdwi_transfer import Transfer, choose_transfer, rounding_per_spike
+from lava_align.rules.stdwi_transfer import (
+    Transfer,
+    choose_transfer,
+    filling,
+    rounding_per_spike,
+)
 
 # Share of the weights' variance; costs the correlation with the paper's weights about 0.05.
 NOISE_WORTH_A_DECAY = 0.1
@@ -117,10 +122,10 @@ def two_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> Lo
     """Choose constants for the two-stage form; parameters are those of STDWI."""
     sample = thinned(sample)
     transfer, traces, spread, decay = _best_plan(parameters, sample, where)
-    clock = transfer.clock
+    clock, (mantissa, exponent) = transfer.clock, filling(spread, transfer)
     learning = LearningRule(
         dt=Expression.parse(f"{traces.kernels.terms(transfer.tag)} - u{clock}*t"),
-        dw=Expression.parse(f"2^{transfer.weight}*u{clock}*t{decay.term()}"),
+        dw=Expression.parse(f"{mantissa}*2^{exponent}*u{clock}*t{decay.term()}"),
         x1=decay.trace,
         y1=traces.kernels.fast,
         y2=traces.kernels.slow,
@@ -129,7 +134,7 @@ def two_stage(parameters: Mapping[str, float], sample: Sample, where: str) -> Lo
         learning,
         traces,
         spread,
-        2.0 ** (transfer.tag + transfer.weight),
+        2.0 ** (transfer.tag + exponent) * mantissa,
         parameters,
         {
             "tag_clipping": transfer.clipping,

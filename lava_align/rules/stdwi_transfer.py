@@ -17,6 +17,7 @@ import numpy as np
 from lava_align.rules.accumulation import (
     SMALLEST_EXPONENT,
     TAG_MAX,
+    WEIGHT_MAX,
     Spread,
     Term,
     rounding_variance,
@@ -80,6 +81,21 @@ def choose_transfer(
     if best is None:
         raise AssertionError("there is always a clock")
     return best
+
+
+def filling(spread: Spread, transfer: Transfer) -> tuple[int, int]:
+    """Mantissa and exponent of the transfer that fill the weight's range best.
+
+    The exponent alone leaves up to half of it empty; 5, 6 and 7 quarters are tried where they can
+    be written.
+    """
+    reached = spread.reach * 2.0 ** (transfer.tag + transfer.weight)
+    found = (1, transfer.weight)
+    for mantissa, lower in ((5, 2), (3, 1), (7, 2)):
+        fits = reached * mantissa * 2.0**-lower <= WEIGHT_MAX
+        if fits and reached > 0 and transfer.weight - lower >= SMALLEST_EXPONENT:
+            found = mantissa, transfer.weight - lower
+    return found
 
 
 def _transfers(

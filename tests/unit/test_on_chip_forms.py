@@ -33,6 +33,7 @@ from lava_align.rules.rdd_chip import (
     lower_linear,
     window_signals,
 )
+from lava_align.rules.sal_chip import HEADROOM
 from lava_align.rules.sal_chip import lower as lower_sal
 from lava_align.rules.weight_mirror_chip import FORMS as WEIGHT_MIRROR_FORMS
 from lava_align.statistics.alignment import alignment
@@ -77,10 +78,12 @@ def test_sal_is_antisymmetric_under_exchange_of_its_ends():
         .feedback.values[-1]
         .astype(float)
     )
+    # Eight transfers, rounded with a variance of a quarter at most, and the traces' own noise.
     off = weights[~np.eye(4, dtype=bool)]
-    assert np.abs(np.diag(weights)).max() <= 2
-    assert np.abs(off).max() >= 20
-    assert np.abs(weights + weights.T).max() <= 4
+    typical = np.sqrt(np.mean(off**2))
+    assert typical > 10
+    assert np.sqrt(np.mean(np.diag(weights) ** 2)) < 0.15 * typical
+    assert np.sqrt(np.mean((weights + weights.T) ** 2)) < 0.3 * typical
 
 
 @pytest.mark.parametrize("lag", [-1, 1])
@@ -113,7 +116,7 @@ def test_sal_moves_by_eta_for_a_pair_and_holds_the_reach():
     pair = learning.x1.impulse * transfer.coefficient
     assert learning.x1 == learning.y1
     assert pair == pytest.approx(0.0025 * lowered.weight_scale)
-    assert 127 < 1.25 * 0.4 * lowered.weight_scale <= 255
+    assert 127 < HEADROOM * 0.4 * lowered.weight_scale <= 255
 
 
 # Regression discontinuity ------------------------------------------------------------------------
