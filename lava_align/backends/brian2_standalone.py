@@ -32,8 +32,8 @@ POLL_SECONDS = REPORT_SECONDS = 0.5
 
 _LOG, _PROGRESS, _RESULTS = "log", "progress", "results"
 
-# Brian2 asks for the processor's time before every object of every step, and each answer is a
-# system call: 40 % of the demo's simulation. Nothing but the progress report depends on it.
+# Brian2 up to 2.9 asks for the processor's time before every object of every step, and each answer
+# is a system call: a third of the demo's simulation. Nothing but the progress report depends on it.
 _CHEAP_CLOCK = """
 extern "C" clock_t clock() noexcept(noexcept(clock()))
 {
