@@ -154,8 +154,9 @@ def test_delays_payloads_and_third_factors_equal_lavas_runtime(make, full, index
         np.testing.assert_array_equal(engine.read(name), values, err_msg=name)
 
 
-def test_the_random_networks_reach_what_they_are_for(make) -> None:
+def test_the_random_networks_reach_what_they_are_for() -> None:
     """Spikes, learning, clipping and every feature occur among the cases, so equality says much."""
+    make = [*ENGINES.values()][-1]  # the fastest there is; they are equal
     met: dict[str, int] = {}
     for case in (case for batch in range(BATCHES) for case in drawn(N_CASES, batch)):
         for fact, holds in (facts_of_learning(make, case) | facts_of_neurons(make, case)).items():
