@@ -309,7 +309,7 @@ def drawing(rows: Sequence[dict[str, Any]]) -> str:
         axes.set(xlabel="r with the forward weights, end of the run", xlim=(0.85, 1.005))
         axes.set_yticks(range(len(regimes)), [titles[name] for name in regimes])
         axes.invert_yaxis()
-        axes.legend(loc="lower left")
+        axes.legend(loc="upper left")
 
     label = "Correlation of learned feedback with forward weights, reference and chip form"
     return draw(paint, name="fidelity", label=label, size=(7.5, 0.36 * len(regimes) + 1.2))
