@@ -31,7 +31,7 @@ RULES: dict[str, tuple[str, float]] = {
     "STDWI": ("paper", 100.0),
     "WM": ("weight_mirror", 100.0),
     "RDD": ("rdd", 60.0),
-    "SAL": ("sal", 500.0),
+    "SAL": ("sal", 1000.0),
 }
 """Rule to the packaged experiment of its own regime and a length that shows it, seconds."""
 
