@@ -41,6 +41,8 @@ JUMP_MAX = 2**15 - 1
 # The run is longer than the sample, and inhibition may go further than what was seen.
 HEADROOM = 2.0
 WEIGHT_BITS = 8
+LARGEST_WEIGHT = 254 * 2.0**7
+"""Mantissa times the largest power of two that a weight's exponent can say."""
 SCALES_PER_OCTAVE = 64
 BIAS_MANTISSA_MAX = 2**12 - 1
 BIAS_EXPONENT_MAX = 7
@@ -156,9 +158,11 @@ def _choose_scale(
     leak: float,
 ) -> float:
     neuron = population.lif
-    largest = min(_limits(neuron, activity, gain, leak))
-    candidates = largest * 2.0 ** (-np.arange(SCALES_PER_OCTAVE) / SCALES_PER_OCTAVE)
     strongest = max((float(np.abs(a.weights).max(initial=0.0)) for a in afferents), default=0.0)
+    # The strongest weight must have an exponent that there is.
+    expressible = LARGEST_WEIGHT * 64.0 / strongest if strongest > 0 else math.inf
+    largest = min(*_limits(neuron, activity, gain, leak), expressible)
+    candidates = largest * 2.0 ** (-np.arange(SCALES_PER_OCTAVE) / SCALES_PER_OCTAVE)
     threshold = float(candidates[-1]) * (neuron.threshold / (64 * gain))
     if not (threshold >= 0.5 and math.isfinite(largest * (strongest + neuron.threshold))):
         raise ConstraintViolationError(

@@ -72,10 +72,13 @@ def test_units_do_not_matter(factor):
     assert abs(base.neurons.vth - other.neurons.vth) <= 1
 
 
-@pytest.mark.parametrize("weight", [1e-30, 1e30])
-def test_weights_out_of_proportion_get_an_exponent_the_checks_refuse(weight):
-    made = quantise([[[weight]]], size=1)
-    assert not -8 <= made.synapses[0].weight_exp <= 7
+def test_weights_far_too_small_get_an_exponent_the_checks_refuse():
+    assert quantise([[[1e-30]]], size=1).synapses[0].weight_exp < -8
+
+
+def test_weights_that_leave_no_room_for_the_threshold_are_refused():
+    with pytest.raises(ConstraintViolationError, match=r"populations\.p: threshold .* weaken"):
+        quantise([[[1e30]]], size=1)
 
 
 @pytest.mark.parametrize(
@@ -141,3 +144,14 @@ def test_large_biases_are_held(bias):
     per_step = int(made.neurons.bias_mant[0]) << made.neurons.bias_exp
     steady = per_step / (made.neurons.dv / 4096) / (made.neurons.vth * 64)
     assert steady == pytest.approx(bias, rel=0.002)
+
+
+def test_a_silent_population_keeps_its_weights_expressible():
+    # Nothing that happened in the sample bounds the scale; the exponent of the weights does.
+    population = Population(
+        name="p", size=2, neuron=LIF(tau_m=10e-3, tau_syn=10e-3, threshold=1e-3)
+    )
+    afferents = [Afferent(name="W", pre="q", weights=np.array([[0.5, -0.3], [0.1, 0.4]]))]
+    seen = Activity(spikes=np.zeros((10, 2), bool), peak_jump=0, peak_current=0, peak_potential=0)
+    made = quantise_population(population, afferents, seen, 1e-3)
+    assert made.synapses[0].weight_exp <= 7
