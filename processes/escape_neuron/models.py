@@ -84,7 +84,8 @@ class PyEscapeNeuronModelFloat(_Escape):
         self.u[:] = self.arrived.sum(axis=1)
         x = (self.u + self.bias) * self._unit / 2**self._shift
         # An entry stands for the middle of the interval that the shift makes one of.
-        return np.interp(x, np.arange(-128, 128) + 0.5, self._table)
+        chances: Array = np.interp(x, np.arange(-128, 128) + 0.5, self._table)
+        return chances
 
 
 def _wrapped(value: Array) -> Array:

@@ -159,7 +159,7 @@ class PyExtendedLifModelFixed(_ExtendedLif):
         exponent = self._set["bias_exp"]
         mantissa = self.bias_mant.astype(np.int32)
         bias = mantissa << exponent if exponent >= 0 else mantissa >> -exponent
-        drive = self.u.astype(np.int64) + bias
+        drive: Array = self.u.astype(np.int64) + bias
         if self._set["dr"] is not None:
             self.r[:] = _current(self.r, 4095 - self._set["dr"], soma)
             drive -= self.r
@@ -167,7 +167,8 @@ class PyExtendedLifModelFixed(_ExtendedLif):
 
     def _moved(self, voltage: Array, drive: Array) -> Array:
         summed = _wrapped(_decayed(voltage, 4096 - self._set["dv"]) + drive)
-        return np.minimum(np.maximum(summed, -LIMIT), LIMIT).astype(np.int64)
+        clipped: Array = np.minimum(np.maximum(summed, -LIMIT), LIMIT).astype(np.int64)
+        return clipped
 
     def _draw(self) -> Array:
         n = self.n.astype(np.int64)
@@ -176,18 +177,21 @@ class PyExtendedLifModelFixed(_ExtendedLif):
         self.noise = _report(self.n, self._noise["report"])
         gain = self._noise["gain"]
         wide = self.n.astype(np.int64)
-        return wide * 2**gain if gain >= 0 else wide // 2**-gain
+        scaled: Array = wide * 2**gain if gain >= 0 else wide // 2**-gain
+        return scaled
 
     def _listen(self, arriving: Array) -> None:
         self.p[:] = _current(self.p, 4096 - self._apical["decay"], arriving)
         self.apical = _report(self.p, self._apical["report"])
 
     def _scaled_distance(self, distance: Array) -> Array:
-        return np.minimum(distance.astype(np.int64) >> self._window["scale"], 127)
+        scaled: Array = np.minimum(distance.astype(np.int64) >> self._window["scale"], 127)
+        return scaled
 
     def _rounded_share(self) -> Array:
         dropped = 16 - self._window["bits"]
-        return (self.share + 2 ** (dropped - 1)) // 2**dropped
+        rounded: Array = (self.share + 2 ** (dropped - 1)) // 2**dropped
+        return rounded
 
     def _follow(self, where: Array, goal: int) -> None:
         step = np.abs(goal - self.share[where]) >> self._window["average"]
@@ -275,7 +279,8 @@ class PyExtendedLifModelFloat(_ExtendedLif):
         self.apical = np.clip(64 + registers, 0, 127)
 
     def _scaled_distance(self, distance: Array) -> Array:
-        return np.minimum(distance * self._unit / 2 ** self._window["scale"], 127)
+        scaled: Array = np.minimum(distance * self._unit / 2 ** self._window["scale"], 127)
+        return scaled
 
     def _rounded_share(self) -> Array:
         return np.asarray(self.share * 2.0 ** (self._window["bits"] - 16))

@@ -54,7 +54,8 @@ class PyGradedRelayModelFixed(_Relay):
 
     def _scaled(self, arriving: Array) -> Array:
         # 32 bits are exact in a float, and so is a power of two; the negative of -2^31 fits.
-        return np.floor(arriving * 2.0**-self._shift).astype(np.int64)
+        scaled: Array = np.floor(arriving * 2.0**-self._shift).astype(np.int64)
+        return scaled
 
 
 @implements(proc=GradedRelay, protocol=LoihiProtocol)
