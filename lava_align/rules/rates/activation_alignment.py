@@ -11,15 +11,11 @@ the forward direction.
 
 from __future__ import annotations
 
-import numpy as np
-
 from lava_align.rules.base import Parameter
 from lava_align.rules.rates.base import (
     Array,
-    Parameters,
     RateRule,
-    Signals,
-    Weights,
+    feedback_update,
     gaussian_weights,
     mean_outer,
 )
@@ -52,20 +48,6 @@ def step(
     return feedback + eta * (beta * gained - 2 * alpha * lost)
 
 
-def _update(
-    weights: Weights, signals: Signals, parameters: Parameters, rng: np.random.Generator
-) -> Weights:
-    feedback = step(
-        weights.feedback,
-        signals.lower,
-        signals.upper,
-        eta=parameters["eta"],
-        alpha=parameters["alpha"],
-        beta=parameters["beta"],
-    )
-    return Weights(forward=weights.forward, feedback=feedback)
-
-
 ACTIVATION_ALIGNMENT = RateRule(
     name="activation_alignment",
     title="Activation alignment",
@@ -77,5 +59,5 @@ ACTIVATION_ALIGNMENT = RateRule(
     ),
     initial=gaussian_weights,
     stimulus=white_noise,
-    update=_update,
+    update=feedback_update(step, "eta", "alpha", "beta"),
 )

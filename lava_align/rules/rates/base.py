@@ -155,6 +155,33 @@ class RateRule:
         return completed(self.parameters, given or {}, self.name)
 
 
+def feedback_update(
+    step: Callable[..., Array], *constants: str, third: bool = False
+) -> Callable[[Weights, Signals, Parameters, np.random.Generator], Weights]:
+    """Make the ``update`` of a rule that moves B alone, by what its synapses see.
+
+    Parameters
+    ----------
+    step : callable
+        ``step(feedback, lower, upper, **constants) -> feedback``.
+    *constants : str
+        The rule's parameters that ``step`` takes.
+    third : bool
+        ``step`` also takes the third factor, after ``upper``.
+    """
+
+    def update(
+        weights: Weights, signals: Signals, parameters: Parameters, rng: np.random.Generator
+    ) -> Weights:
+        seen = [signals.lower, signals.upper]
+        if third:
+            seen.append(needed(signals.third, "third"))
+        feedback = step(weights.feedback, *seen, **{key: parameters[key] for key in constants})
+        return Weights(forward=weights.forward, feedback=feedback)
+
+    return update
+
+
 def needed(values: Array | None, name: str) -> Array:
     """Return a signal or matrix that a rule cannot do without.
 

@@ -24,9 +24,9 @@ from lava_align.rules.rates.base import (
     Sampler,
     Signals,
     Weights,
+    feedback_update,
     gaussian_weights,
     mean_outer,
-    needed,
 )
 from lava_align.rules.rates.stimuli import white_noise
 
@@ -80,15 +80,6 @@ def _stimulus(weights: Weights, parameters: Parameters, rng: np.random.Generator
     return sample
 
 
-def _update(
-    weights: Weights, signals: Signals, parameters: Parameters, rng: np.random.Generator
-) -> Weights:
-    constants = {name: parameters[name] for name in ("eta", "alpha", "beta", "gamma")}
-    third = needed(signals.third, "third")
-    feedback = step(weights.feedback, signals.lower, signals.upper, third, **constants)
-    return Weights(forward=weights.forward, feedback=feedback)
-
-
 INFORMATION_ALIGNMENT = RateRule(
     name="information_alignment",
     title="Information alignment",
@@ -105,5 +96,5 @@ INFORMATION_ALIGNMENT = RateRule(
     ),
     initial=gaussian_weights,
     stimulus=_stimulus,
-    update=_update,
+    update=feedback_update(step, "eta", "alpha", "beta", "gamma", third=True),
 )

@@ -16,10 +16,8 @@ from lava_align.errors import InvalidInputError, Problem
 from lava_align.rules.base import Parameter
 from lava_align.rules.rates.base import (
     Array,
-    Parameters,
     RateRule,
-    Signals,
-    Weights,
+    feedback_update,
     gaussian_weights,
     mean_outer,
 )
@@ -83,20 +81,6 @@ def probe_step(
     return np.asarray(feedback + eta * (beta * gained - 2 * alpha * gate * feedback))
 
 
-def _update(
-    weights: Weights, signals: Signals, parameters: Parameters, rng: np.random.Generator
-) -> Weights:
-    feedback = probe_step(
-        weights.feedback,
-        signals.lower,
-        signals.upper,
-        eta=parameters["eta"],
-        alpha=parameters["alpha"],
-        beta=parameters["beta"],
-    )
-    return Weights(forward=weights.forward, feedback=feedback)
-
-
 SYMMETRIC_ALIGNMENT = RateRule(
     name="symmetric_alignment",
     title="Symmetric alignment, by probing",
@@ -105,5 +89,5 @@ SYMMETRIC_ALIGNMENT = RateRule(
     parameters=PARAMETERS,
     initial=gaussian_weights,
     stimulus=probes,
-    update=_update,
+    update=feedback_update(probe_step, "eta", "alpha", "beta"),
 )

@@ -22,6 +22,7 @@ from lava_align.rules.rates.base import (
     Sampler,
     Signals,
     Weights,
+    feedback_update,
     gaussian_weights,
     mean_outer,
 )
@@ -53,14 +54,6 @@ def step(feedback: Array, lower: Array, upper: Array, *, eta: float, decay: floa
     return (1 - decay) * feedback + eta * mean_outer(lower, upper, feedback)
 
 
-def _update(
-    weights: Weights, signals: Signals, parameters: Parameters, rng: np.random.Generator
-) -> Weights:
-    eta, decay = parameters["eta"], parameters.get("decay", 0.0)
-    mirrored = step(weights.feedback, signals.lower, signals.upper, eta=eta, decay=decay)
-    return Weights(forward=weights.forward, feedback=mirrored)
-
-
 def _sigmoid_noise(weights: Weights, parameters: Parameters, rng: np.random.Generator) -> Sampler:
     """Noise x uniform in -A/2..A/2, y = sigmoid(W x); biases are 0."""
     half = parameters["amplitude"] / 2
@@ -84,7 +77,7 @@ WEIGHT_MIRROR = RateRule(
     ),
     initial=gaussian_weights,
     stimulus=white_noise,
-    update=_update,
+    update=feedback_update(step, "eta", "decay"),
 )
 
 WEIGHT_MIRROR_SIGMOID = RateRule(
@@ -106,5 +99,5 @@ WEIGHT_MIRROR_SIGMOID = RateRule(
     ),
     initial=gaussian_weights,
     stimulus=_sigmoid_noise,
-    update=_update,
+    update=feedback_update(step, "eta"),
 )
