@@ -27,12 +27,11 @@ from lava_align.rules.rdd_chip import (
     PRODUCT_SHIFT,
     SQUARE_SHIFT,
     SYNAPSE_SHIFT,
-    ClassAverage,
     lower_centred_class,
     lower_constant,
     lower_linear,
-    window_signals,
 )
+from lava_align.rules.rdd_window import ClassAverage, window_signals
 from lava_align.rules.sal_chip import HEADROOM
 from lava_align.rules.sal_chip import lower as lower_sal
 from lava_align.rules.weight_mirror_chip import FORMS as WEIGHT_MIRROR_FORMS
