@@ -14,6 +14,7 @@ slower than asked, such that the membrane's response to a spike keeps its area a
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -192,7 +193,7 @@ def _drives(network: Network) -> dict[str, Array]:
     return drives
 
 
-class _State:
+class _State(ABC):
     """What both kinds of neurons have in a sample."""
 
     def __init__(self, size: int, n_steps: int) -> None:
@@ -201,13 +202,13 @@ class _State:
         # Taken with np.maximum, which keeps a NaN where max() would drop it.
         self.peaks = np.zeros(3)
 
+    @abstractmethod
     def advance(self, step: int) -> Array:
         """One step; return 1.0 for each neuron that spikes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def receive(self, jump: Array) -> None:
         """Take in what the spikes of this step are worth."""
-        raise NotImplementedError
 
     def peak(self, index: int, values: Array) -> None:
         """Remember the largest magnitude."""
