@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_align.files import atomic_path
+from lava_align.reproduce.kept import kept
 from lava_align.reproduce.rates import rate_curves, rate_run
 from lava_align.reproduce.regime import SEMANTICS, Curve, Point, curves, load
 from lava_align.rules import get_rule
@@ -186,17 +185,14 @@ def measured(found: Regime, seed: int, folder: Path) -> list[Curve]:
     folder : Path
         Holds a file per regime and seed, so that an interrupted study goes on.
     """
-    path = folder / f"{found.name}-{seed}.json"
-    if path.exists():
-        return [
-            Curve(**{**entry, "points": tuple(Point(**p) for p in entry["points"])})
-            for entry in json.loads(path.read_text())
-        ]
-    made = found.curves(seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps([asdict(curve) for curve in made]))
-    return made
+    entries = kept(
+        folder / f"{found.name}-{seed}.json",
+        lambda: [asdict(curve) for curve in found.curves(seed)],
+    )
+    return [
+        Curve(**{**entry, "points": tuple(Point(**p) for p in entry["points"])})
+        for entry in entries
+    ]
 
 
 def study(

@@ -32,6 +32,8 @@ Progress = Callable[[str], None]
 # Okabe and Ito's colours, told apart by people with any common colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676")
 SIZE = (4.6, 3.0)
+SILENT = 0.1
+"""Upper neurons below this rate, Hz, fire a few times in a run or never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +197,11 @@ def sal_pair(seeds: Sequence[int], jobs: int, work: Path, progress: Progress) ->
 def _sweep(name: str, axes: Sequence[str], measure: str, title: str, source: str) -> Any:
     def make(seeds: Sequence[int], jobs: int, work: Path, progress: Progress) -> Figure:
         rows = sweep(
-            axes, seeds, jobs=jobs, progress=lambda done, n: progress(f"{name}: {done} of {n}")
+            axes,
+            seeds,
+            work,
+            jobs=jobs,
+            progress=lambda done, n: progress(f"{name}: {done} of {n}"),
         )
         drawings = {
             axis: _against(rows, axis, measure, f"{name}-{index}")
@@ -216,7 +222,7 @@ def _sweep(name: str, axes: Sequence[str], measure: str, title: str, source: str
 def _against(rows: Sequence[Mapping[str, Any]], axis: str, measure: str, name: str) -> str:
     def paint(axes: Axes) -> None:
         for rule, colour in zip(RULES, COLOURS, strict=False):
-            same = [row for row in rows if row["axis"] == axis and row["rule"] == rule]
+            same = [r for r in rows if r["axis"] == axis and r["rule"] == rule and not _silent(r)]
             values = [row["value"] for row in same]
             axes.errorbar(
                 values,
@@ -236,6 +242,11 @@ def _against(rows: Sequence[Mapping[str, Any]], axis: str, measure: str, name: s
     return draw(paint, name=name, label=f"{measure} against {axis}", size=SIZE)
 
 
+def _silent(row: Mapping[str, Any]) -> bool:
+    """Whether upper neurons fire too little for anything to be learned from them."""
+    return bool(row["upper_rate"]["mean"] < SILENT)
+
+
 def _sweep_table(rows: Sequence[Mapping[str, Any]], measure: str) -> str:
     copied = any(row["axis"] == "mismatch" for row in rows)
     head = "| axis | value | " + " | ".join(RULES) + (" | copied |" if copied else " |")
@@ -244,6 +255,9 @@ def _sweep_table(rows: Sequence[Mapping[str, Any]], measure: str) -> str:
         cells = [axis, f"{value:g}"]
         for rule in RULES:
             row = next(r for r in rows if (r["axis"], r["value"], r["rule"]) == (axis, value, rule))
+            if _silent(row):
+                cells.append("silent")
+                continue
             digits = 1 if "angle" in measure else 3
             error = f" ± {row[measure]['se']:.{digits}f}" if row[measure]["se"] else ""
             cells.append(f"{row[measure]['mean']:.{digits}f}{error}")

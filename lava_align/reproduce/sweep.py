@@ -6,8 +6,10 @@ run, so that a sweep of dozens of conditions takes minutes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from lava_align.model.network import EscapeNeuron, Network, Stimulus, draw_stimu
 from lava_align.model.stimuli import PoissonDrive
 from lava_align.model.substrate import Substrate
 from lava_align.pipeline import compile_experiment
+from lava_align.reproduce.kept import kept
 from lava_align.reproduce.regime import load
 from lava_align.statistics.alignment import alignment
 from lava_align.targets import load_target
@@ -67,13 +70,23 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Alignment of learned, and of copied, feedback with what the chip's forward weights are."""
+    """Alignment of learned, and of copied, feedback with what the chip's forward weights are.
+
+    Parameters
+    ----------
+    condition : Condition
+    r, sign_agreement, angle, copied_angle : float
+        Angles in degrees.
+    upper_rate : float
+        Mean rate of the upper neurons in Hz, without which no rule on spikes can learn.
+    """
 
     condition: Condition
     r: float
     sign_agreement: float
     angle: float
     copied_angle: float
+    upper_rate: float
 
 
 def outcome(condition: Condition) -> Outcome:
@@ -87,10 +100,14 @@ def outcome(condition: Condition) -> Outcome:
     network = experiment.network
     program = compile_experiment(experiment, load_target(TARGET)).program
     end = network.n_steps
-    recording = NativeBackend(semantics="independent-rounding", seed=condition.seed).run(
-        program, draw_stimuli(network, condition.seed), end, Probes(weight_steps=(end,))
-    )
     (projection,) = network.plastic()
+    recording = NativeBackend(semantics="independent-rounding", seed=condition.seed).run(
+        program,
+        draw_stimuli(network, condition.seed),
+        end,
+        Probes(spikes=(projection.pre,), weight_steps=(end,)),
+    )
+    upper = recording.spikes[projection.pre]
     forward = forward_on_chip(program, projection.name)
     asked = network.projection(program.mirrors[projection.name]).weights
     found = alignment(forward, recording.weights[projection.name].values[-1])
@@ -100,6 +117,7 @@ def outcome(condition: Condition) -> Outcome:
         sign_agreement=found.sign_agreement,
         angle=found.angle,
         copied_angle=alignment(forward, asked.T).angle,
+        upper_rate=len(upper.step) / upper.size / (end * network.dt),
     )
 
 
@@ -150,16 +168,22 @@ def conditions(axis: str, seeds: Sequence[int]) -> list[Condition]:
 def sweep(
     axes: Sequence[str],
     seeds: Sequence[int],
+    folder: Path,
     *,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Run along axes; one row per axis, rule and value, with mean and standard error over seeds."""
+    """Run along axes; one row per axis, rule and value, with mean and standard error over seeds.
+
+    Single runs are kept in ``folder``.
+    """
     from joblib import Parallel, delayed
 
     tasks = [c for axis in axes for c in conditions(axis, seeds)]
     found: list[Outcome] = []
-    results = Parallel(n_jobs=jobs, return_as="generator")(delayed(outcome)(c) for c in tasks)
+    results = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(_outcome)(c, folder) for c in tasks
+    )
     for made in results:
         found.append(made)
         if progress is not None:
@@ -168,13 +192,19 @@ def sweep(
     return [_row(key, found) for key in keys]
 
 
+def _outcome(condition: Condition, folder: Path) -> Outcome:
+    name = "-".join(re.sub(r"\W+", "_", str(part)) for part in astuple(condition))
+    found = kept(folder / f"{name}.json", lambda: asdict(outcome(condition)))
+    return Outcome(**{**found, "condition": condition})
+
+
 def _row(key: tuple[str, str, float], found: Sequence[Outcome]) -> dict[str, Any]:
     axis, rule, value = key
     same = [
         asdict(o) for o in found if (o.condition.axis, o.condition.rule, o.condition.value) == key
     ]
     row: dict[str, Any] = {"axis": axis, "rule": rule, "value": value, "seeds": len(same)}
-    for measure in ("r", "sign_agreement", "angle", "copied_angle"):
+    for measure in ("r", "sign_agreement", "angle", "copied_angle", "upper_rate"):
         values = np.array([o[measure] for o in same])
         row[measure] = {
             "mean": float(values.mean()),

@@ -17,7 +17,8 @@ from lava_align.reproduce.fidelity import (
     study,
     table,
 )
-from lava_align.reproduce.figures import FIGURES, _sweep_table
+from lava_align.reproduce.figures import FIGURES, SILENT, _sweep_table
+from lava_align.reproduce.kept import kept
 from lava_align.reproduce.regime import curves, load
 from lava_align.reproduce.sweep import RULES, Condition, outcome
 from lava_align.rules import get_rule, rules
@@ -73,7 +74,7 @@ def test_a_study_goes_on_where_it_was_and_sums_up_over_seeds(tmp_path, monkeypat
     again = study([found], [1, 2, 3], tmp_path, progress=lambda _: None)
     assert again == rows
     angles = [
-        json.loads((tmp_path / f"short-{s}.json").read_text())[0]["points"][-1]["angle"]
+        json.loads((tmp_path / f"short-{s}.json").read_text())["result"][0]["points"][-1]["angle"]
         for s in (1, 2, 3)
     ]
     assert rows[0]["angle"]["mean"][-1] == pytest.approx(np.mean(angles))
@@ -106,7 +107,7 @@ def test_a_sweep_table_has_a_row_per_value_and_a_column_per_rule():
             "value": value,
             **{
                 key: {"mean": 10.0 * value + len(rule), "se": 0.5}
-                for key in ("r", "sign_agreement", "angle", "copied_angle")
+                for key in ("r", "sign_agreement", "angle", "copied_angle", "upper_rate")
             },
         }
         for rule in RULES
@@ -115,6 +116,50 @@ def test_a_sweep_table_has_a_row_per_value_and_a_column_per_rule():
     lines = _sweep_table(rows, "angle").splitlines()
     assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|")
     assert lines[3].startswith("| mismatch | 0.1 | 6.0 ± 0.5 |")
+
+
+def test_a_rule_without_activity_is_called_silent_and_not_drawn():
+    rows = [
+        {
+            "axis": "rate (Hz)",
+            "rule": rule,
+            "value": value,
+            "r": {"mean": 0.5, "se": None},
+            "upper_rate": {"mean": 0.0 if (rule, value) == ("WM", 50.0) else 20.0, "se": None},
+        }
+        for rule in RULES
+        for value in (50.0, 100.0)
+    ]
+    first, second = _sweep_table(rows, "r").splitlines()[2:]
+    assert first == "| rate (Hz) | 50 | 0.500 | silent | 0.500 | 0.500 |"
+    assert "silent" not in second
+
+
+def test_a_silent_network_is_reported_as_such(monkeypatch):
+    monkeypatch.setitem(sweep.RULES, "STDWI", (RULES["STDWI"][0], 3.0))
+    quiet, loud = (
+        outcome(Condition(axis="rate (Hz)", value=value, rule="STDWI", seed=1))
+        for value in (50.0, 400.0)
+    )
+    assert quiet.upper_rate < SILENT < 10.0 < loud.upper_rate
+
+
+def test_a_sweep_goes_on_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "RULES", {"STDWI": ("paper", 2.0)})
+    monkeypatch.setattr(sweep, "MISMATCH", (0.0, 0.4))
+    rows = sweep.sweep(("mismatch",), [1], tmp_path)
+    assert {row["value"] for row in rows} == {0.0, 0.4}
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setattr(sweep, "outcome", None)
+    assert sweep.sweep(("mismatch",), [1], tmp_path) == rows
+
+
+def test_results_of_other_code_are_not_taken(tmp_path, monkeypatch):
+    path = tmp_path / "folder" / "run.json"
+    assert kept(path, lambda: [1.5]) == [1.5]
+    assert kept(path, lambda: [2.5]) == [1.5]
+    monkeypatch.setattr("lava_align.reproduce.kept.code_digest", lambda: "other")
+    assert kept(path, lambda: [2.5]) == [2.5]
 
 
 def test_the_command_names_the_figures_there_are():
